@@ -1,0 +1,154 @@
+/* channel.h: a queue of runs with two counted ends, a capacity, waiters on both sides and a
+ * final status. Plain channels and the outputs of tasks are both one of these.
+ *
+ * What can be read is counted by the queue itself (queue_available); it steers waiters. A bounded channel also
+ * counts the room: `reserved` by writers before they put, `taken` by readers after they took. What a
+ * take gets is decided by the queue alone.
+ *
+ * Layer: 2 */
+#ifndef ASYNC_RUNTIME_CHANNEL_H
+#define ASYNC_RUNTIME_CHANNEL_H
+
+#include "queue.h"
+#include "waitlist.h"
+
+#include <string.h>
+
+struct channel;
+
+/* The ends are parts of the channel; their counts keep it alive. */
+struct async_writer {
+    shared_u32          holders; /* last one gone: channel_close */
+    async_pre_write_fn *pre;
+    void               *pre_context;
+};
+
+struct async_reader {
+    shared_u32           holders; /* last one gone: channel->abandoned, then the items are discarded */
+    async_pre_read_fn   *pre;
+    void                *pre_context;
+    async_post_read_fn  *post;
+    void                *post_context;
+    shared_i64           pre_code; /* what a pre callback that failed returned last */
+};
+
+struct channel {
+    /* Read by everyone, written seldom. */
+    shared_u32          refs;       /* one for each end that has holders, one for each call in progress that needs it to live
+                                       past its own end, one for the task that owns it; at 0 `destroy` is called */
+    void              (*destroy)(struct channel *channel); /* frees its memory; all else is done by then */
+    struct async_task  *task;       /* whose output this is; NULL: a plain channel. Set once, before the channel is shared */
+    struct store       *store;      /* of copies of what is written */
+    size_t              item_size;
+    size_t              capacity;   /* items; SIZE_MAX: unbounded */
+    async_discard_fn   *discard;
+    async_release_fn   *release;
+    void               *context;    /* of discard and release */
+    struct channel     *discards_to; /* where items go that nobody read, if not NULL: a task that passes items on hands
+                                       them to its input's callback. Holds one count of it */
+    shared_bool         abandoned;  /* no reader any more; the queue is closed, and what was in it is discarded */
+    shared_u32          ended;      /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is closed */
+    shared_u32          alarms;     /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
+    char                name[64];
+
+    struct async_writer writer;
+    struct async_reader reader;
+
+    struct queue        queue;
+    struct waitlist     readers;    /* need: items, of which `capacity` are enough */
+    struct waitlist     writers;    /* need: room */
+    /* Bounded only: items that writers have put or are about to put, and items that were taken; both since the
+     * beginning. Room is capacity - (reserved - taken). Each on the line of those who write it. */
+    alignas(FALSE_SHARING) shared_u64 reserved;
+    alignas(FALSE_SHARING) shared_u64 taken;
+};
+
+static inline bool channel_bounded(const struct channel *channel) { return channel->capacity != SIZE_MAX; }
+
+/* Both ends held once, one count for each of them and one for the owner, in memory that is all
+ * zero and aligned to FALSE_SHARING; retains the store. False: no memory, and nothing to undo. */
+bool channel_init(struct channel *channel, size_t item_size, size_t capacity, struct store *store);
+void channel_retain(struct channel *channel);
+/* The last one discards what is left, calls release, frees the queue and then calls destroy. */
+void channel_release(struct channel *channel);
+
+/* Discards whatever is in the queue now. */
+void channel_discard_all(struct channel *channel);
+
+/* Items that could be taken: see queue_available. Lock-free. */
+static inline size_t channel_available(const struct channel *channel) { return queue_available(&channel->queue); }
+
+/* Puts a run (of a task's output; not bounded by the capacity), counts it and serves the readers.
+ * Not OK: closed or abandoned, or no memory; the run stays the caller's (see channel_discard). */
+enum queue_result channel_put(struct channel *channel, const struct run *run);
+
+/* As channel_put for items that are copied: count * item_size = bytes <= QUEUE_INLINE. */
+ALWAYS_INLINE enum queue_result channel_put_inline(struct channel *channel, const void *items, size_t count,
+                                                   size_t bytes)
+{
+    enum queue_result result;
+    if (likely(bytes == sizeof(uint64_t) && count == 1)) {
+        uint64_t word;
+        memcpy(&word, items, sizeof word);
+        result = queue_put_word(&channel->queue, word);
+    } else {
+        result = queue_put_inline(&channel->queue, items, count);
+    }
+    if (likely(result == QUEUE_OK)) { waitlist_serve(&channel->readers); }
+    return result;
+}
+
+/* `count` items have been claimed. */
+ALWAYS_INLINE void channel_taken(struct channel *channel, size_t count)
+{
+    if (unlikely(channel_bounded(channel))) {
+        add_seq_cst(&channel->taken, count); /* C5 -> C6 */
+        STEP("channel_take: counted");
+        waitlist_serve(&channel->writers);
+    }
+    waitlist_serve(&channel->readers); /* who was told together with the caller may go on with less */
+}
+
+/* Takes as queue_take does, counts it and serves the writers (and the readers, where there is more). */
+size_t channel_take(struct channel *channel, size_t count, size_t unit, struct run *run, void *bounce, bool *end);
+
+/* Takes up to count items by copy; returns how many. *end, where they are fewer: as queue_take's. */
+ALWAYS_INLINE size_t channel_read(struct channel *channel, void *items, size_t count, bool *end)
+{
+    size_t taken = likely(count == 1 && channel->item_size == sizeof(uint64_t))
+                       ? queue_read_word(&channel->queue, items, end)
+                       : queue_read(&channel->queue, items, count, end);
+    if (likely(taken != 0)) { channel_taken(channel, taken); }
+    return taken;
+}
+
+/* Sets the final status (the first one stays), closes the queue and tells all waiters on both sides. */
+void channel_end(struct channel *channel, async_status status);
+
+/* The last reader is gone: ends the channel with `status`, which nobody will read, and discards all that was
+ * accepted: what is put at the same time is either refused or among it. May be repeated. */
+void channel_abandon(struct channel *channel, async_status status);
+
+/* Passes items to the discard callback, if there is one. */
+void channel_discard(struct channel *channel, void *items, size_t count);
+
+/* Tells all waiting readers to look up, met or not: something else has changed. A reader that is
+ * being added just now may be missed, and sees `alarms` moved if it looks after waitlist_add. */
+void channel_poke(struct channel *channel);
+
+static inline struct channel *channel_of_reader(const async_reader *reader)
+{
+    return container_of(reader, struct channel, reader);
+}
+static inline struct channel *channel_of_writer(const async_writer *writer)
+{
+    return container_of(writer, struct channel, writer);
+}
+
+/* The status of a read that found the queue at its end: END, FAILED or CANCELLED. */
+static inline async_status channel_status(const struct channel *channel)
+{
+    return (async_status)load_acquire(&channel->ended); /* C4 <- C3 */
+}
+
+#endif

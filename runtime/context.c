@@ -1,0 +1,60 @@
+/* context.c: see context.h.
+ * Layer: 3 */
+#include "context.h"
+
+#include "check.h"
+#include "pool.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+_Thread_local struct context context __attribute__((tls_model("initial-exec")));
+
+bool context_inside(const struct async_pool *pool)
+{
+    return context.task != NULL && (pool == NULL || context.task->pool == pool);
+}
+
+void context_error(struct async_error *error, const struct async_task *task, int code, uint64_t item)
+{
+    memset(error, 0, sizeof *error);
+    error->status = ASYNC_FAILED;
+    error->code = code;
+    error->item = item;
+    snprintf(error->task, sizeof error->task, "%s", task == NULL ? "" : task->out.name);
+    if (context.has_message && context.code == code) {
+        memcpy(error->message, context.message, sizeof error->message);
+    } else {
+        snprintf(error->message, sizeof error->message, "%s", async_status_text(ASYNC_FAILED));
+    }
+    context.has_message = false;
+}
+
+void guard_left(struct guard *guard)
+{
+    if (unlikely(guard->armed)) {
+        panic("an exception, pthread_exit or thread cancellation left a function of task \"%s\"",
+              context.task == NULL ? "" : context.task->out.name);
+    }
+}
+
+bool async_stopping(void)
+{
+    const struct async_task *task = context.task;
+    if (task == NULL) { return false; }
+    /* relaxed (both): a hint, which comes a moment later at worst. What a removed task makes is kept. */
+    return context.run >= load_relaxed(&task->abort_from) && load_relaxed(&task->stop) != ASYNC_END;
+}
+
+int async_fail(int code, const char *format, ...)
+{
+    if (context.task == NULL || format == NULL) { return code; }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context.message, sizeof context.message, format, arguments);
+    va_end(arguments);
+    context.code = code;
+    context.has_message = true;
+    return code;
+}

@@ -1,0 +1,259 @@
+/* demand.c: what is wanted of each task, as numbers that anybody may change.
+ *
+ *   asked     items that readers and consumers wait for
+ *   missing   asked - ready - in flight. Above 0: something must be scheduled.
+ *   backlog   scheduled and not yet claimed by a run (a part of what is in flight)
+ *
+ * Who makes `missing` positive takes it down to 0 or below by a CAS and adds what it took to the
+ * backlog: a deficit is scheduled once. A run that made fewer items than it had claimed (a filter)
+ * gives the difference back to `missing`, so demand goes on until the reader has its count.
+ *
+ * What a task schedules it asks of its input, so demand and not chunks travels upstream. The asked
+ * number of an edge never falls below what its consumer's backlog still has to draw: it is raised before
+ * the backlog and lowered after it.
+ *
+ * Orders
+ *   Q1 missing (seq_cst) <-> Q1: who brings it above 0 sees all that was added before.
+ *   Q2 edge asked (release, by the order of Q3) then Q3 backlog (seq_cst) -> draw's load (seq_cst).
+ *   Q4 queued, set (acq_rel) <-> Q5 in worker.c, cleared (acq_rel): who finds it set has its change
+ *      seen by the worker that clears it before looking.
+ * Layer: 3 */
+#include "pool.h"
+#include "strand.h"
+
+#define WALK 32 /* producers of a chain that are asked before their consumers are announced */
+
+size_t task_chunk(const struct async_task *task)
+{
+    if (task->chunk != 0) { return task->chunk; }
+    if (!load_relaxed(&task->limited)) { return SIZE_MAX; } /* relaxed: a chunk's size is chosen, not synchronized */
+    return max_size(1, STREAM_BYTES / max_size(task->input_size, task->out.item_size));
+}
+
+void task_runnable(struct async_task *task)
+{
+    struct async_pool *pool = task->pool;
+    if (load_seq_cst(&pool->size) != 0) { /* Q6 <-> pool.c, set_size: one of the two sees the other */
+        if (exchange_acq_rel(&task->queued, 1) == 0) { /* Q4 <-> Q5 */
+            channel_retain(&task->out);
+            pool_push(pool, task);
+        }
+        if (likely(!pool->readers_help && load_seq_cst(&pool->size) != 0)) { return; } /* Q6 */
+    }
+    channel_poke(&task->out); /* who waits downstream runs it */
+}
+
+void demand_ask_edge(struct edge *edge, size_t count, bool stream)
+{
+    add_relaxed(&edge->asked, (int64_t)count); /* relaxed: Q3 publishes it */
+    if (edge->input->task != NULL) { demand_ask(edge->input->task, count, stream); }
+}
+
+/* Of a task with several inputs that are tasks: unordered, each gives its share; ordered, one after the other. */
+void demand_spread(struct async_task *head, size_t count, bool stream)
+{
+    struct edge *first = load_acquire(&head->inputs); /* G2 <- G1 */
+    size_t live = 0;
+    for (struct edge *e = first; e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
+        /* relaxed: an end that is missed here is met at the draw. A plain channel gives what it has. */
+        if (load_relaxed(&e->ended) || e->input->task == NULL) { continue; }
+        live++;
+        if (head->ordered) { break; }
+    }
+    if (live == 0) { return; }
+    size_t share = count / live, rest = count % live;
+    for (struct edge *e = first; e != NULL && live > 0; e = load_acquire(&e->next)) { /* G2 <- G1 */
+        if (load_relaxed(&e->ended) || e->input->task == NULL) { continue; } /* relaxed: as above */
+        size_t part = share + (rest > 0 ? 1 : 0);
+        if (rest > 0) { rest--; }
+        live--;
+        if (part > 0) { demand_ask_edge(e, part, stream); }
+    }
+}
+
+/* Takes what is missing and puts it into the backlog's account; 0: nothing is to be scheduled. */
+static size_t take_missing(struct async_task *task)
+{
+    int64_t missing = load_seq_cst(&task->missing); /* Q1 */
+    for (;;) {
+        if (missing <= 0 || !task_live(task)) { return 0; }
+        size_t count = (size_t)missing;
+        if (load_relaxed(&task->streams) != 0) { /* relaxed: only the sizes depend on it */
+            size_t chunk = task_chunk(task);
+            if (chunk != SIZE_MAX) { count = count / chunk * chunk; } /* full chunks: more will be wanted */
+            if (count == 0) { return 0; }
+        }
+        count = max_size(count, graph_demand_min(task));
+        if (cas_seq_cst(&task->missing, &missing, missing - (int64_t)count)) { return count; } /* Q1. LP of the scheduling */
+    }
+}
+
+/* A task that was scheduled, and the head of its strand; both entered, which keeps the inputs. */
+struct scheduled {
+    struct async_task *task, *head;
+};
+
+static void announce(struct scheduled *scheduled, unsigned count)
+{
+    while (count-- > 0) {
+        task_runnable(scheduled[count].task);
+        if (scheduled[count].head != NULL) { task_leave(scheduled[count].head); }
+        task_leave(scheduled[count].task);
+    }
+}
+
+/* Asks the inputs of the head for count items; the producer of an only input is the caller's to schedule. */
+static struct async_task *ask_inputs(struct async_task *head, size_t count, bool stream)
+{
+    struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
+    if (edge == NULL) { return NULL; }
+    if (load_acquire(&edge->next) != NULL) { /* G2 <- G1 */
+        demand_spread(head, count, stream);
+        return NULL;
+    }
+    add_relaxed(&edge->asked, (int64_t)count); /* relaxed: Q3 publishes it */
+    struct async_task *producer = edge->input->task;
+    if (producer != NULL) {
+        add_relaxed(&producer->asked, (int64_t)count); /* relaxed: a statistic */
+        store_relaxed(&producer->limited, stream);     /* relaxed: as in task_chunk */
+        add_seq_cst(&producer->missing, (int64_t)count); /* Q1 */
+    }
+    return producer;
+}
+
+void demand_schedule(struct async_task *task)
+{
+    struct scheduled scheduled[WALK];
+    unsigned walked = 0;
+    while (task != NULL && load_seq_cst(&task->missing) > 0 && task_enter(task)) { /* Q1 */
+        size_t count = take_missing(task);
+        if (count == 0) {
+            task_leave(task);
+            break;
+        }
+        /* A head that has stopped is asked for nothing; the run that finds it so ends the task. */
+        struct async_task *head = task_enter_head(task), *next = NULL;
+        if (head != NULL && head->source.kind == ASYNC_SOURCE_NONE) {
+            bool stream = load_relaxed(&task->limited); /* relaxed: as in task_chunk */
+            next = ask_inputs(head, count, stream);
+        }
+        add_seq_cst(&task->backlog, (int64_t)count); /* Q3 */
+        if (walked == WALK) { /* a long chain: the later ones are announced first, and look again when input comes */
+            announce(scheduled, walked - 1);
+            scheduled[0] = scheduled[walked - 1];
+            walked = 1;
+        }
+        scheduled[walked++] = (struct scheduled){task, head};
+        task = next;
+    }
+    announce(scheduled, walked); /* producers first */
+}
+
+void demand_ask(struct async_task *task, size_t count, bool stream)
+{
+    add_relaxed(&task->asked, (int64_t)count); /* relaxed: a statistic */
+    if (load_relaxed(&task->limited) != stream) { store_relaxed(&task->limited, stream); } /* relaxed: as in task_chunk */
+    add_seq_cst(&task->missing, (int64_t)count); /* Q1 */
+    demand_schedule(task);
+}
+
+void demand_taken(struct edge *edge, size_t count)
+{
+    sub_relaxed(&edge->asked, (int64_t)count); /* relaxed: under the draw turn, after the backlog */
+    if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->asked, (int64_t)count); } /* relaxed: a statistic */
+}
+
+/* What a withdrawal leaves: chunks that have their input. Of a source, a chunk for each worker, those
+ * that run included; of other inputs, what is there. */
+struct kept {
+    size_t backlog, surplus;
+};
+
+static struct kept kept_by_withdrawal(struct async_task *task, const struct async_task *head)
+{
+    unsigned workers = load_relaxed(&task->pool->size); /* relaxed: a number of chunks is chosen */
+    if (workers == 0) { return (struct kept){0, 0}; }
+    if (head->source.kind == ASYNC_SOURCE_NONE) { return (struct kept){draw_available(head), 0}; }
+    size_t chunk = task_chunk(task), surplus;
+    if (__builtin_mul_overflow(chunk, workers, &surplus) || surplus > INT64_MAX) { surplus = INT64_MAX; }
+    return (struct kept){0, surplus};
+}
+
+/* Takes up to `count` items that are not wanted any more out of the backlog, as far as they are
+ * surplus; returns how many, and what was asked of the inputs for them is the caller's to withdraw. */
+static size_t cut_backlog(struct async_task *task, struct kept kept, size_t unit)
+{
+    int64_t backlog = load_seq_cst(&task->backlog); /* Q3 */
+    for (;;) {
+        int64_t surplus = -load_seq_cst(&task->missing) - (int64_t)kept.surplus; /* Q1 */
+        if (surplus <= 0 || backlog <= 0 || (size_t)backlog <= kept.backlog) { return 0; }
+        size_t cut = min_size((size_t)backlog - kept.backlog, (size_t)surplus) / unit * unit;
+        if (cut == 0) { return 0; }
+        if (cas_seq_cst(&task->backlog, &backlog, backlog - (int64_t)cut)) { /* Q3. LP of the cut */
+            add_seq_cst(&task->missing, (int64_t)cut); /* Q1 */
+            return cut;
+        }
+    }
+}
+
+/* Takes back what was asked of the head's inputs for `*count` items; the producer of the last of them, with *count, is
+ * the caller's to go on with. */
+static struct async_task *withdraw_from_inputs(struct async_task *head, size_t *count)
+{
+    struct async_task *next = NULL;
+    size_t left = *count;
+    *count = 0;
+    for (struct edge *edge = load_acquire(&head->inputs); edge != NULL && left > 0; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
+        int64_t asked = load_relaxed(&edge->asked); /* relaxed: as in demand_taken */
+        size_t part = asked > 0 ? min_size(left, (size_t)asked) : 0;
+        if (part == 0) { continue; }
+        sub_relaxed(&edge->asked, (int64_t)part); /* relaxed: as in demand_taken */
+        left -= part;
+        if (next != NULL) { demand_withdraw(next, *count); }
+        next = edge->input->task;
+        *count = part;
+    }
+    return next;
+}
+
+void demand_withdraw(struct async_task *task, size_t count)
+{
+    /* A loop along the chain; where inputs fork, a frame each. `held` keeps the inputs of the task
+     * above the one that is looked at. */
+    struct async_task *held = NULL;
+    while (task != NULL && count > 0) {
+        sub_relaxed(&task->asked, (int64_t)count); /* relaxed: a statistic */
+        sub_seq_cst(&task->missing, (int64_t)count); /* Q1 */
+        if (!task_enter(task)) { break; }
+        struct async_task *head = task_enter_head(task), *next = NULL;
+        if (held != NULL) { task_leave(held); }
+        held = head;
+        size_t cut = head == NULL ? 0 : cut_backlog(task, kept_by_withdrawal(task, head), 1);
+        count = cut;
+        if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) { next = withdraw_from_inputs(head, &count); }
+        if (cut > 0) {
+            demand_schedule(task);
+            task_runnable(task); /* a chunk that was cut may have all its input now */
+        }
+        task_leave(task);
+        task = next;
+    }
+    if (held != NULL) { task_leave(held); }
+}
+
+void demand_trim(struct async_task *task)
+{
+    if (load_relaxed(&task->streams) == 0) { return; } /* relaxed: only the amount depends on it */
+    size_t chunk = task_chunk(task);
+    if (chunk == SIZE_MAX || !task_enter(task)) { return; }
+    struct async_task *head = task_enter_head(task);
+    if (head != NULL) {
+        size_t cut = cut_backlog(task, (struct kept){0, graph_demand_min(task)}, chunk);
+        if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) {
+            struct async_task *next = withdraw_from_inputs(head, &cut);
+            if (next != NULL) { demand_withdraw(next, cut); }
+        }
+        task_leave(head);
+    }
+    task_leave(task);
+}

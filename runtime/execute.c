@@ -1,0 +1,389 @@
+/* execute.c: a run's items on their way through the functions of its strand.
+ *
+ * The run is cut into granules: one chunk, or, where chunks are small, so many as fit into the first-level
+ * cache. A granule passes through all stages before the next one is touched; a stage calls its
+ * function once for each chunk of the granule. Between stages items lie in a scratch buffer, or
+ * stay where they are when the stage works in place; the end writes into the block that becomes the strand's output.
+ *
+ * What stops a run early (a failure, a cancel, a removal) stops it at a chunk: what was complete goes
+ * on to the end, what was not begun goes to the discard callback of its producer.
+ * Layer: 3 */
+#include "check.h"
+#include "context.h"
+#include "strand.h"
+
+#include <string.h>
+
+#define GRANULE_BYTES 8192
+
+struct async_emitter {
+    struct strand     *strand;
+    struct async_task *task;
+    async_status       status;
+};
+
+/* ---- buffers ---- */
+
+static bool passes(const struct async_task *task)
+{
+    return task->each == NULL && task->batch == NULL && task->emit == NULL;
+}
+
+static bool works_in_place(const struct async_task *task)
+{
+    return passes(task) || (task->in_place && task->emit == NULL && task->input_size == task->out.item_size);
+}
+
+static bool has_callbacks(const struct async_task *head)
+{
+    const struct edge *edge = load_relaxed(&head->inputs); /* relaxed: the head was entered */
+    for (; edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: set while no one uses that end */
+        if (edge->input->reader.pre != NULL || edge->input->reader.post != NULL) { return true; }
+    }
+    return false;
+}
+
+/* Whether the output is the input's memory, worked on in place. */
+static bool inherits(const struct strand *strand)
+{
+    const struct async_task *head = strand->stage[strand->stages - 1];
+    if (head->source.kind > ASYNC_SOURCE_NEXT || has_callbacks(head)) { return false; }
+    for (unsigned i = 0; i < strand->stages; i++) {
+        if (!works_in_place(strand->stage[i])) { return false; }
+    }
+    return true;
+}
+
+bool strand_prepare(struct strand *strand)
+{
+    const struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
+    struct store *store = end->out.store;
+    size_t largest = head->input_size, bytes;
+    /* One for a range's items, for a first copy of what must not be written to, for each stage that needs another place. */
+    size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || has_callbacks(head) ? 1 : 0;
+    for (unsigned i = strand->stages; i-- > 0;) {
+        largest = max_size(largest, strand->stage[i]->out.item_size);
+        if (i > 0 && !works_in_place(strand->stage[i])) { scratches++; }
+    }
+    if (strand->stages == 1) { scratches = head->source.kind == ASYNC_SOURCE_RANGE; }
+    strand->granule = strand->limit;
+    if (strand->chunk < strand->limit) {
+        strand->granule = max_size(1, GRANULE_BYTES / largest / strand->chunk) * strand->chunk;
+        strand->granule = min_size(strand->granule, strand->limit);
+    }
+    if (__builtin_mul_overflow(strand->granule, largest, &bytes)) { return false; }
+    for (unsigned i = 0; i < min_size(scratches, 2); i++) {
+        if ((strand->scratch[i] = block_new(store, bytes)) == NULL) { return false; }
+    }
+    if (inherits(strand)) { return true; }
+    size_t items = end->emit == NULL ? strand->limit : min_size(strand->limit, max_size(1, STREAM_BYTES / end->out.item_size));
+    if (__builtin_mul_overflow(items, end->out.item_size, &bytes)) { return false; }
+    return (strand->out = block_new(store, bytes)) != NULL;
+}
+
+void strand_free(struct strand *strand)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (strand->scratch[i] != NULL) { block_release(strand->scratch[i], 1); }
+    }
+    if (strand->out != NULL) { block_release(strand->out, 1); }
+    if (strand->input.block != NULL) { block_release(strand->input.block, 1); }
+}
+
+void strand_discard_input(struct strand *strand, size_t from)
+{
+    size_t size = strand->stage[strand->stages - 1]->input_size, at = 0;
+    for (unsigned i = 0; i < strand->origin_count; i++) {
+        size_t end = at + strand->origins[i].count;
+        if (from < end) {
+            size_t first = max_size(from, at);
+            channel_discard(strand->origins[i].channel, strand->input.items + first * size, end - first);
+        }
+        at = end;
+    }
+}
+
+/* ---- emit ---- */
+
+async_status async_emit(async_emitter *out, const void *items, size_t n)
+{
+    if (out == NULL || (items == NULL && n > 0)) { return ASYNC_INVALID; }
+    struct strand *strand = out->strand;
+    struct pieces *pieces = &strand->pieces;
+    size_t size = out->task->out.item_size;
+    const unsigned char *from = items;
+    /* First the room for all of them, so that none is taken where memory runs out. */
+    struct block *last = pieces->last != NULL ? pieces->last : strand->out;
+    size_t used = pieces->last != NULL ? last->used : strand->produced;
+    size_t room = last->capacity / size - used;
+    struct block *fresh = NULL;
+    if (n > room) {
+        size_t rest = n - room, bytes;
+        if (__builtin_mul_overflow(max_size(rest, max_size(1, STREAM_BYTES / size)), size, &bytes) ||
+            (fresh = block_new(out->task->out.store, bytes)) == NULL) {
+            out->status = ASYNC_NO_MEMORY;
+            return ASYNC_NO_MEMORY;
+        }
+        fresh->used = 0;
+        fresh->next = NULL;
+    }
+    size_t part = min_size(n, room);
+    memcpy(last->data + used * size, from, part * size);
+    if (pieces->last != NULL) {
+        last->used += part;
+    } else {
+        strand->produced += part;
+    }
+    if (fresh != NULL) {
+        memcpy(fresh->data, from + part * size, (n - part) * size);
+        fresh->used = n - part;
+        if (pieces->last != NULL) {
+            pieces->last->next = fresh;
+        } else {
+            pieces->more = fresh;
+        }
+        pieces->last = fresh;
+    }
+    return ASYNC_OK;
+}
+
+/* ---- stages ---- */
+
+/* One pass of a stage over n items. */
+struct pass {
+    const unsigned char *in;
+    unsigned char       *out;
+    size_t               count;
+    size_t               done;   /* inputs completed */
+    size_t               made;   /* outputs in `out` (emit: none) */
+    bool                 failed; /* at input `done`, which counts as read */
+    bool                 stop;   /* nothing more of this run is to start */
+    size_t               chunks;
+};
+
+static bool aborted(const struct strand *strand, const struct async_task *task)
+{
+    return unlikely(strand->number >= load_relaxed(&task->abort_from)); /* relaxed: a chunk more or less */
+}
+
+static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)
+{
+    async_error error;
+    context_error(&error, strand->stage[stage], code, item);
+    task_fail(strand->stage[stage], strand->number, &error, strand->ordered);
+}
+
+static size_t call_each(const struct async_task *task, const struct pass *pass, size_t count, int *code)
+{
+    const unsigned char *in = pass->in + pass->done * task->input_size;
+    unsigned char *out = pass->out + pass->made * task->out.item_size;
+    for (size_t i = 0; i < count; i++) {
+        if (unlikely((*code = task->each(in, out, task->out.context)) != 0)) { return i; }
+        in += task->input_size;
+        out += task->out.item_size;
+    }
+    return count;
+}
+
+static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
+{
+    struct async_task *task = strand->stage[stage];
+    struct async_emitter emitter = {strand, task, ASYNC_OK};
+    size_t in_size = task->input_size, out_size = task->out.item_size;
+    while (pass->done < pass->count) {
+        if (aborted(strand, task)) {
+            pass->stop = true;
+            return;
+        }
+        size_t count = min_size(strand->chunk, pass->count - pass->done), done = 0;
+        int code;
+        if (task->batch != NULL) {
+            code = task->batch(pass->in + pass->done * in_size, pass->out + pass->made * out_size, count, &done,
+                               task->out.context);
+        } else if (task->each != NULL) {
+            code = 0;
+            done = call_each(task, pass, count, &code);
+        } else {
+            code = task->emit(pass->in + pass->done * in_size, count, &done, &emitter, task->out.context);
+        }
+        pass->chunks++;
+        if (likely(code == 0)) {
+            done = count;
+        } else {
+            done = min_size(done, count - 1);
+            fail(strand, stage, code, strand->position[stage] + pass->done + done);
+            pass->failed = pass->stop = true;
+        }
+        pass->done += done;
+        pass->made += done;
+        if (pass->failed) { return; }
+    }
+}
+
+/* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may shrink. */
+static void pass_called_back(struct strand *strand, struct pass *pass, size_t offset)
+{
+    unsigned stage = strand->stages - 1;
+    struct async_task *task = strand->stage[stage];
+    struct pass whole = *pass;
+    while (whole.done < whole.count && !whole.stop) {
+        if (aborted(strand, task)) {
+            whole.stop = true;
+            break;
+        }
+        size_t count = min_size(strand->chunk, whole.count - whole.done);
+        /* The callbacks of the input that the chunk's first item came from. */
+        size_t at = offset + whole.done;
+        unsigned o = 0;
+        while (o + 1 < strand->origin_count && at >= strand->origins[o].count) { at -= strand->origins[o++].count; }
+        struct async_reader *reader = &strand->origins[o].channel->reader;
+        unsigned char *items = strand->input.items + (offset + whole.done) * task->input_size;
+        int code = reader->pre == NULL ? 0 : reader->pre(count, reader->pre_context);
+        if (code != 0) {
+            fail(strand, stage, code, strand->position[stage] + whole.done);
+            whole.stop = true; /* none of the chunk's items was read */
+            break;
+        }
+        size_t kept = count;
+        if (reader->post != NULL) {
+            reader->post(items, &kept, reader->post_context);
+            kept = min_size(kept, count);
+        }
+        struct pass chunk = {.in = items, .out = whole.out + whole.made * task->out.item_size, .count = kept};
+        if (passes(task)) {
+            memcpy(chunk.out, chunk.in, kept * task->out.item_size);
+            chunk.done = chunk.made = kept;
+        } else {
+            pass_chunks(strand, stage, &chunk);
+        }
+        whole.chunks += chunk.chunks;
+        whole.made += chunk.made;
+        whole.stop = chunk.stop;
+        whole.failed = chunk.failed;
+        whole.done += chunk.stop ? chunk.done : count;
+    }
+    *pass = whole;
+}
+
+/* What a stage was given by the one before it and did not read goes back there; what the head did
+ * not read is the caller's to discard. */
+static void discard_rest(struct strand *strand, unsigned stage, unsigned char *items, size_t from, size_t count)
+{
+    if (from >= count || stage + 1 == strand->stages) { return; }
+    struct async_task *producer = strand->stage[stage + 1];
+    channel_discard(&producer->out, items + from * producer->out.item_size, count - from);
+}
+
+static void fill_range(unsigned char *to, uint64_t first, size_t count)
+{
+    uint64_t *items = (uint64_t *)(void *)to;
+    for (size_t i = 0; i < count; i++) { items[i] = first + i; }
+}
+
+/* Passes one granule through all stages. Returns how many of its items the head has read; *stop: the last granule. */
+static size_t pass_granule(struct strand *strand, size_t offset, size_t count, uint64_t *chunks, uint64_t *made, bool *stop)
+{
+    struct async_task *head = strand->stage[strand->stages - 1], *end = strand->stage[0];
+    size_t out_size = end->out.item_size;
+    bool inherited = strand->out == NULL, writable = strand->writable || strand->input.items == NULL;
+    unsigned char *to = inherited ? strand->input.items + strand->produced * out_size
+                        : end->emit == NULL ? strand->out->data + strand->produced * out_size
+                                            : NULL;
+    unsigned char *at;
+    unsigned flip = 0;
+    if (strand->input.items == NULL) {
+        at = strand->scratch[0]->data;
+        flip = 1;
+        fill_range(at, strand->range_first + offset, count);
+    } else {
+        at = strand->input.items + offset * head->input_size;
+    }
+    size_t read = count;
+    for (unsigned i = strand->stages; i-- > 0;) {
+        struct async_task *task = strand->stage[i];
+        bool first = i + 1 == strand->stages, called_back = first && strand->origin_count > 0 && has_callbacks(head);
+        unsigned char *out = at;
+        if (i == 0) {
+            out = to;
+        } else if (called_back || (!passes(task) && (!works_in_place(task) || !writable))) {
+            unsigned scratch = flip++ & 1;
+            if (strand->scratch[scratch] == NULL) { scratch ^= 1; }
+            out = strand->scratch[scratch]->data;
+        }
+        struct pass pass = {.in = at, .out = out, .count = count};
+        context.task = task;
+        if (called_back) {
+            pass_called_back(strand, &pass, offset);
+        } else if (passes(task)) {
+            if (aborted(strand, task)) {
+                pass.stop = true;
+            } else {
+                if (out != at) { memcpy(out, at, count * task->out.item_size); }
+                pass.done = pass.made = count;
+                pass.chunks = strand->chunk >= count ? 1 : (count + strand->chunk - 1) / strand->chunk;
+            }
+        } else {
+            pass_chunks(strand, i, &pass);
+        }
+        if (first) { read = pass.done + (pass.failed ? 1 : 0); }
+        chunks[i] += pass.chunks;
+        if (task->emit != NULL) { pass.made = 0; }
+        made[i] += pass.made;
+        if (unlikely(pass.stop)) {
+            *stop = true;
+            discard_rest(strand, i, at, pass.done + (pass.failed ? 1 : 0), count);
+            if (load_relaxed(&task->dropped) && task->emit == NULL) { /* relaxed: a moment later does as well */
+                channel_discard(&task->out, out, pass.made);
+                pass.made = 0;
+            }
+        }
+        at = out;
+        writable = true;
+        count = pass.made;
+        if (count == 0) { break; }
+    }
+    if (end->emit == NULL) { strand->produced += count; }
+    return read;
+}
+
+void strand_execute(struct strand *strand)
+{
+    struct async_task *end = strand->stage[0];
+    struct async_task *outer_task = context.task;
+    uint64_t outer_run = context.run;
+    uint64_t chunks[FUSE_MAX] = {0}, made[FUSE_MAX] = {0};
+    bool stop = false;
+    context.run = strand->number;
+    context.nesting++;
+    GUARD(guard);
+    for (size_t offset = 0; offset < strand->count && !stop;) {
+        size_t count = min_size(strand->granule, strand->count - offset);
+        size_t read = pass_granule(strand, offset, count, chunks, made, &stop);
+        offset += stop ? read : count;
+        if (stop) { strand_discard_input(strand, offset); }
+    }
+    strand->cut = stop;
+    guard.armed = false;
+    context.nesting--;
+    context.task = outer_task;
+    context.run = outer_run;
+
+    /* The output: the out block, or the input's. */
+    size_t total = strand->produced;
+    if (strand->produced > 0) {
+        if (strand->out != NULL) {
+            strand->pieces.first = (struct run){strand->out, strand->out->data, strand->produced};
+            strand->out = NULL;
+        } else {
+            strand->pieces.first = (struct run){strand->input.block, strand->input.items, strand->produced};
+            strand->input.block = NULL;
+        }
+    }
+    for (struct block *block = strand->pieces.more; block != NULL; block = block->next) { total += block->used; }
+    strand->produced = total;
+    if (end->emit != NULL) { made[0] = total; }
+    for (unsigned i = 0; i < strand->stages; i++) {
+        add_relaxed(&strand->stage[i]->chunks, chunks[i]); /* relaxed: a statistic */
+        add_relaxed(&strand->stage[i]->made, made[i]);     /* relaxed: a statistic */
+    }
+}

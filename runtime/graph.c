@@ -1,0 +1,275 @@
+/* graph.c: the edges between tasks.
+ *
+ * Edges are appended under one lock, for all pools, and read without it: by whoever is inside the
+ * consumer (task_enter), which keeps its inputs. They are taken off when the consumer is finalized,
+ * when nobody is inside any more.
+ *
+ * Orders
+ *   G1 link, edge (release) -> G2 walk (acquire): the edge's fields.
+ *   A2 told, armed (release) -> A1 in draw.c, look (acquire): the waiter's fields are free to be set.
+ *   G3 version (release) -> G4 (acquire): the edge that made the sums old.
+ * Layer: 3 */
+#include "context.h"
+#include "mem.h"
+#include "os.h"
+#include "pool.h"
+#include "strand.h"
+
+#include <string.h>
+
+static os_mutex   lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t   walks;       /* through the graph; under the lock */
+static shared_u32 version = 1; /* moves when an edge is added to a task that others may read already */
+
+void graph_lock(void) { os_mutex_lock(&lock); }
+void graph_unlock(void) { os_mutex_unlock(&lock); }
+
+void reader_hold(struct channel *channel)
+{
+    add_relaxed(&channel->reader.holders, 1); /* relaxed: the caller holds the end already */
+    if (channel->task != NULL) { add_relaxed(&channel->task->wanted, 1); } /* relaxed: likewise */
+}
+
+/* One holder less; `unwanted` where its wish was taken back before. */
+static void drop(struct channel *channel, bool unwanted)
+{
+    struct async_task *task = channel->task;
+    if (task != NULL && !unwanted && sub_acq_rel(&task->wanted, 1) == 1) { graph_unwanted(task); } /* G7 <-> G7 */
+    if (sub_acq_rel(&channel->reader.holders, 1) != 1) { return; } /* G5 <-> G5: the last one sees what the others did */
+    channel_abandon(channel, ASYNC_END);
+    channel_release(channel);
+}
+
+void reader_drop(struct channel *channel) { drop(channel, false); }
+
+/* The task is taken out of the count and stopped at once, and so is everything upstream that only it
+ * wanted; runs that are inside finish, and with the last one the inputs go. */
+void graph_unwanted(struct async_task *task)
+{
+    struct async_task *list = NULL, *last = NULL;
+    graph_lock();
+    for (struct async_task *at = task; at != NULL; at = at == task ? list : at->next_unwanted) {
+        for (struct edge *edge = load_relaxed(&at->inputs); edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: under the lock */
+            struct async_task *producer = edge->input->task;
+            if (edge->let || producer == NULL) { continue; }
+            edge->let = true;
+            if (sub_acq_rel(&producer->wanted, 1) != 1) { continue; } /* G7 <-> G7 */
+            channel_retain(&producer->out);
+            producer->next_unwanted = NULL;
+            if (last == NULL) {
+                list = producer;
+            } else {
+                last->next_unwanted = producer;
+            }
+            last = producer;
+        }
+    }
+    graph_unlock();
+    task_uncount(task);
+    task_stop(task, ASYNC_END);
+    while (list != NULL) {
+        struct async_task *next = list->next_unwanted;
+        task_uncount(list);
+        task_stop(list, ASYNC_END);
+        channel_release(&list->out);
+        list = next;
+    }
+}
+
+static void edge_told(struct waiter *waiter)
+{
+    struct edge *edge = container_of(waiter, struct edge, waiter);
+    struct async_task *runner = edge->runner;
+    store_release(&edge->armed, false); /* A2 -> A1: from here on it may be armed anew */
+    task_runnable(runner);
+    channel_release(&runner->out);
+}
+
+void edge_disarm(struct edge *edge)
+{
+    if (waitlist_remove(&edge->input->readers, &edge->waiter)) {
+        store_relaxed(&edge->armed, false); /* relaxed: the caller's own until it is armed again */
+        channel_release(&edge->runner->out);
+    }
+}
+
+void graph_nudge(struct async_task *task)
+{
+    graph_lock();
+    struct async_task *end = task->fused_consumer;
+    while (end != NULL && end->fused_consumer != NULL) { end = end->fused_consumer; }
+    if (end != NULL) { channel_retain(&end->out); }
+    graph_unlock();
+    if (end == NULL) { return; }
+    task_runnable(end);
+    channel_release(&end->out);
+}
+
+struct edge *graph_link(struct async_task *consumer, struct channel *input)
+{
+    struct edge *edge = mem_zalloc(sizeof *edge, alignof(struct edge));
+    if (edge == NULL) { return NULL; }
+    edge->waiter.told = edge_told;
+    edge->input = input;
+    reader_hold(input);
+    if (input->task != NULL) {
+        add_relaxed(&input->task->consumers, 1); /* relaxed: under the graph lock */
+        if (consumer->fused) { input->task->fused_consumer = consumer; }
+        if (input->task->pool != consumer->pool || (consumer->fused && input->task->foreign)) {
+            for (struct async_task *at = consumer; at != NULL; at = at->fused_consumer) { at->foreign = true; }
+        }
+    }
+    SHARED(struct edge *) *end = &consumer->inputs;
+    struct edge *next;
+    while ((next = load_relaxed(end)) != NULL) { end = &next->next; } /* relaxed: written under the same lock */
+    store_release(end, edge); /* G1 -> G2 */
+    return edge;
+}
+
+/* The largest min_count of the task and of all upstream of it, under the lock. Chains are walked in
+ * a loop, so that only as many frames are used as inputs fork; what is known to be fresh is not walked again. */
+static size_t sum_up(struct async_task *task, uint32_t now)
+{
+    size_t largest = 0;
+    struct async_task *at = task;
+    while (at != NULL) {
+        if (load_relaxed(&at->demand_min_version) == now) { /* relaxed: under the lock */
+            largest = max_size(largest, load_relaxed(&at->demand_min)); /* relaxed: under the lock */
+            break;
+        }
+        largest = max_size(largest, at->min_count);
+        struct edge *edge = load_relaxed(&at->inputs); /* relaxed: under the lock */
+        if (edge == NULL) { break; }
+        for (struct edge *other = load_relaxed(&edge->next); other != NULL; /* relaxed: under the lock */
+             other = load_relaxed(&other->next)) {                          /* relaxed: under the lock */
+            if (other->input->task != NULL) { largest = max_size(largest, sum_up(other->input->task, now)); }
+        }
+        at = edge->input->task;
+    }
+    store_relaxed(&task->demand_min, largest);    /* relaxed: published by the version below */
+    store_release(&task->demand_min_version, now); /* G3 -> G4 */
+    return largest;
+}
+
+size_t graph_demand_min(struct async_task *task)
+{
+    /* relaxed: an edge that is added at this moment may count from the next demand on */
+    if (likely(load_acquire(&task->demand_min_version) == load_relaxed(&version))) { /* G4 <- G3 */
+        return load_relaxed(&task->demand_min); /* relaxed: G4 acquired it */
+    }
+    graph_lock();
+    size_t largest = sum_up(task, load_relaxed(&version)); /* relaxed: written under the lock */
+    graph_unlock();
+    return largest;
+}
+
+/* Whether `task` is `at` or upstream of it, under the lock; each task is looked at once in a walk. */
+static bool is_upstream(const struct async_task *task, struct async_task *at, uint64_t walk)
+{
+    while (at != NULL && at->visited != walk) {
+        at->visited = walk;
+        if (at == task) { return true; }
+        const struct edge *edge = load_relaxed(&at->inputs); /* relaxed: under the lock */
+        if (edge == NULL) { return false; }
+        for (const struct edge *other = load_relaxed(&edge->next); other != NULL; /* relaxed: as above */
+             other = load_relaxed(&other->next)) {                                /* relaxed: as above */
+            if (is_upstream(task, other->input->task, walk)) { return true; }
+        }
+        at = edge->input->task;
+    }
+    return false;
+}
+
+/* Appends a channel to an array that grows; it gets a count. */
+static bool collect_one(struct channel *channel, struct channel ***found, size_t *count)
+{
+    if ((*count & (*count - 1)) == 0) { /* a power of two: full */
+        size_t room = *count == 0 ? 1 : *count * 2;
+        struct channel **larger = mem_zalloc(room * sizeof(struct channel *), alignof(struct channel *));
+        if (larger == NULL) { return false; }
+        if (*count > 0) { memcpy(larger, *found, *count * sizeof **found); }
+        mem_free(*found);
+        *found = larger;
+    }
+    channel_retain(channel);
+    (*found)[(*count)++] = channel;
+    return true;
+}
+
+bool graph_collect(struct channel *channel, struct channel ***found, size_t *count)
+{
+    *found = NULL;
+    *count = 0;
+    graph_lock();
+    uint64_t walk = ++walks;
+    bool ok = collect_one(channel, found, count);
+    for (size_t i = 0; ok && i < *count; i++) {
+        const struct async_task *task = (*found)[i]->task;
+        const struct edge *edge = task == NULL ? NULL : load_relaxed(&task->inputs); /* relaxed: under the lock */
+        for (; ok && edge != NULL; edge = load_relaxed(&edge->next)) {               /* relaxed: as above */
+            struct async_task *producer = edge->input->task;
+            if (producer != NULL) {
+                if (producer->visited == walk) { continue; }
+                producer->visited = walk;
+            }
+            ok = collect_one(edge->input, found, count);
+        }
+    }
+    graph_unlock();
+    return ok;
+}
+
+/* Takes all inputs off. Nobody is inside the task any more, and nobody will be. */
+void graph_let_go(struct async_task *task)
+{
+    graph_lock();
+    struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
+    store_relaxed(&task->inputs, NULL);              /* relaxed: under the lock */
+    if (edge != NULL && edge->input->task != NULL && edge->input->task->fused_consumer == task) {
+        edge->input->task->fused_consumer = NULL;
+    }
+    graph_unlock();
+    while (edge != NULL) {
+        struct edge *next = load_relaxed(&edge->next); /* relaxed: no longer shared */
+        edge_disarm(edge);
+        int64_t asked = load_relaxed(&edge->asked); /* relaxed: no longer shared */
+        if (asked > 0 && edge->input->task != NULL) { demand_withdraw(edge->input->task, (size_t)asked); }
+        if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->consumers, 1); } /* relaxed: a count */
+        drop(edge->input, edge->let);
+        mem_free(edge);
+        edge = next;
+    }
+}
+
+async_status async_task_add_input(async_task *task, async_reader *input)
+{
+    if (task == NULL || input == NULL || task->source.kind != ASYNC_SOURCE_NONE) { return ASYNC_INVALID; }
+    struct channel *channel = channel_of_reader(input);
+    if (channel->item_size != task->input_size) { return ASYNC_INVALID; }
+    if (!task_enter(task)) { return ASYNC_CLOSED; }
+    async_status status = ASYNC_OK;
+    bool added = false;
+    graph_lock();
+    const struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
+    while (edge != NULL && edge->input != channel) { edge = load_relaxed(&edge->next); } /* relaxed: under the lock */
+    if (edge == NULL) {
+        if (channel->task != NULL && is_upstream(task, channel->task, ++walks)) {
+            status = ASYNC_CYCLE;
+        } else {
+            /* A task with two inputs draws them itself, and its producers put their output into channels. */
+            struct edge *first = load_relaxed(&task->inputs); /* relaxed: under the lock */
+            if (first->input->task != NULL) { store_seq_cst(&first->input->task->exposed, true); } /* G6: once and for all */
+            if (channel->task != NULL) { store_seq_cst(&channel->task->exposed, true); } /* G6 */
+            if (graph_link(task, channel) == NULL) {
+                status = ASYNC_NO_MEMORY;
+            } else {
+                store_release(&version, load_relaxed(&version) + 1); /* G3 -> G4; relaxed: written under the lock */
+                added = true;
+            }
+        }
+    }
+    graph_unlock();
+    if (added) { task_runnable(task); }
+    task_leave(task);
+    return status;
+}

@@ -1,0 +1,81 @@
+/* pool.h: the threads of a pool and the jobs that they find.
+ *
+ * A slot is a worker's place: a deque. A thread that has a slot works; a thread that waits inside a
+ * task's function gives its slot to a stand-in and goes on without one until its job is done.
+ * Layer: 3 */
+#ifndef ASYNC_RUNTIME_POOL_H
+#define ASYNC_RUNTIME_POOL_H
+
+#include "deque.h"
+#include "event.h"
+#include "rng.h"
+#include "task.h"
+
+#define MAX_WORKERS 1024
+#define NESTING_MAX 16 /* runs on one stack */
+
+struct slot {
+    struct deque  deque;
+    unsigned      index;
+    bool          taken; /* a thread has it; under the pool's mutex */
+};
+
+struct worker {
+    struct async_pool *pool;
+    struct slot       *slot; /* NULL: it waits for one, or its job outlives its wait */
+    os_thread          thread;
+    struct worker     *next;       /* in spares or finished; under the pool's mutex */
+    struct worker     *next_of_all;
+    shared_u32         call;       /* futex word of a spare: 0, then 1 when it got a slot or must end */
+    bool               quit;       /* under the pool's mutex */
+    struct rng         rng;
+    unsigned           ticks;
+};
+
+struct async_pool {
+    shared_u32      refs;   /* one for the client, one for each task */
+    char            name[16];
+    bool            readers_help;
+    unsigned        window;      /* 0: 4 * (N + 1) */
+    size_t          stack_size;
+    unsigned        max_threads; /* 0: N + 64 */
+    struct store   *store;
+
+    os_mutex        mutex;
+    unsigned        threads;   /* alive; under the mutex */
+    struct worker  *spares;    /* without a slot; under the mutex */
+    struct worker  *finished;  /* to be joined; under the mutex */
+    struct async_task *tasks;  /* under the mutex */
+    shared_u32      closing;   /* 0, 1: being destroyed, 2: destroyed */
+    shared_size     num_tasks;
+    shared_u32      starved;   /* moves when memory ran out */
+    struct event    progress;  /* a run has ended while the pool is being drained */
+
+    alignas(FALSE_SHARING) shared_u32 size;
+    shared_u32      slots_made;
+    SHARED(struct slot *) slots[MAX_WORKERS]; /* made on demand, kept until the pool is freed */
+
+    alignas(FALSE_SHARING) struct queue injector; /* of struct async_task * */
+    shared_i64      injected;  /* jobs in it, or about to be taken from it */
+    alignas(FALSE_SHARING) shared_u32 searching;  /* workers that look for a job */
+    struct event    idle;
+};
+
+/* pool.c */
+async_status pool_add(struct async_pool *pool, struct async_task **out, const async_task_options *options, bool greedy);
+void pool_retain(struct async_pool *pool);
+void pool_release(struct async_pool *pool);
+void pool_starve(struct async_pool *pool); /* no memory: whoever waits in this pool learns it */
+unsigned pool_window(const struct async_pool *pool);
+
+/* worker.c */
+void pool_push(struct async_pool *pool, struct async_task *task); /* takes over one count of the task */
+void pool_wake_all(struct async_pool *pool);
+/* Under the mutex. False: the system refused a thread. */
+bool pool_fill_slots(struct async_pool *pool);
+bool pool_call_worker(struct async_pool *pool, struct slot *slot);
+void pool_dismiss_spares(struct async_pool *pool);
+/* The calling thread is inside a run and is about to sleep: BUSY where nobody can stand in. */
+async_status worker_stand_aside(void);
+
+#endif

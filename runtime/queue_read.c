@@ -1,0 +1,230 @@
+/* queue_read.c: the readers' half of queue.c, whose head has the algorithm, the invariants (I1 to
+ * I7) and the orders (Q1 to Q14).
+ * Layer: 2 */
+#include "queue_segment.h"
+
+#include <string.h>
+
+#define SPINS 48         /* looks at slots whose tickets are out, in one call, before they are spoiled */
+#define AHEAD 4          /* slots that a reader fetches ahead, where it knows that they are in use */
+#define CLOSE 2          /* slots between the reader and the writers, at most, that are a chase */
+#define CHASE 3          /* such looks in a row, none of them in vain, after which readers fall back */
+#define FALL_BACK 4      /* pauses */
+#define BACK_OFF 16      /* pauses after a claim that was lost, at first, and at most: as long as */
+#define BACK_OFF_MOST 64 /* the other reader takes for some dozens of items without being disturbed */
+
+/* The slot's ticket is out, and it is not published. Its state after a while, not PENDING. */
+static NEVER_INLINE uint64_t slot_pass(struct slot *slot, unsigned *spins)
+{
+    for (; *spins > 0; --*spins) {
+        cpu_relax();
+        uint64_t state = load_acquire(&slot->state); /* Q2 <- Q1 */
+        if (state != PENDING) { return state; }
+    }
+    uint64_t state = PENDING;
+    /* Not published before: its writer's CAS fails, and it takes another ticket. */
+    return cas_acquire(&slot->state, &state, TAG_SPOILED) ? TAG_SPOILED : state; /* Q2 <- Q1 */
+}
+
+/* The protected segment is finished, and `next` follows it. */
+static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *record, struct queue_segment *segment,
+                                   struct queue_segment *next)
+{
+    if (load_seq_cst(&queue->tail) == segment) { tail_move(queue, segment, next); } /* Q8 <- Q7. I5 */
+    struct queue_segment *expected = segment;
+    if (cas_seq_cst(&queue->head, &expected, next)) { /* Q7 -> Q8 */
+        STEP("queue_take: moved");
+        reclaim_retire(record, &segment->retired);
+    }
+}
+
+/* The protected segment's ticket word, when all tickets that were seen are used up.
+ *
+ * A reader that is as fast as the writers would come here for each item, and each time take their
+ * line, and the next slot's, away from them: both would run at the speed of the lines' travel. So
+ * when it has come up right behind them several times without finding the queue empty, it
+ * lets them get some slots ahead. */
+static NEVER_INLINE uint64_t tickets_look(struct queue_segment *segment, uint64_t index)
+{
+    /* relaxed (all): coherent with the tickets of all puts that happened before this call; the other two are hints */
+    uint64_t tickets = load_relaxed(&segment->tickets); /* LP: empty */
+    uint64_t given = given_out(tickets), chase = load_relaxed(&segment->chase);
+    if (given <= index) {
+        if (chase != 0) { store_relaxed(&segment->chase, 0); }
+        return tickets;
+    }
+    if (given - index > CLOSE) {
+        chase = 0;
+    } else if (++chase > CHASE) {
+        for (unsigned i = 0; i < FALL_BACK; i++) { cpu_relax(); }
+        tickets = load_relaxed(&segment->tickets);
+        given = given_out(tickets);
+        chase = CHASE;
+    }
+    store_relaxed(&segment->chase, chase);
+    store_relaxed(&segment->seen, given);
+    return tickets;
+}
+
+/* Another reader was faster. Letting it go on for a while costs less than fighting for the line. */
+static NEVER_INLINE void back_off(unsigned *pauses)
+{
+    for (unsigned i = 0; i < *pauses; i++) { cpu_relax(); }
+    if (*pauses < BACK_OFF_MOST) { *pauses *= 2; }
+}
+
+/* `count` items, from item `from` of the run, of a slot in the segment that RECLAIM_HEAD protects. */
+struct claim {
+    const struct slot *slot;
+    uint64_t           tag;
+    size_t             from;
+    size_t             count;
+};
+
+/* Claims up to count items of the first unfinished slot. 0: empty, and *end says whether for good. */
+ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *record, size_t count, size_t unit,
+                                struct claim *claim, bool *end)
+{
+    unsigned spins = SPINS, pauses = BACK_OFF;
+    for (;;) {
+        struct queue_segment *segment = protect(record, RECLAIM_HEAD, &queue->head);
+        /* relaxed (cursor, here and below): it says who claims what; the slot is acquired through its state (Q2) */
+        uint64_t cursor = load_relaxed(&segment->cursor), index;
+        while (likely((index = cursor & CURSOR_SLOT) < SEGMENT_SLOTS)) {
+            uint64_t seen = load_relaxed(&segment->seen); /* relaxed: any number that was given out will do */
+            if (unlikely(seen <= index)) {
+                uint64_t tickets = tickets_look(segment, index);
+                seen = given_out(tickets);
+                if (seen <= index) {
+                    *end = (tickets & CLOSED) != 0 && load_acquire(&segment->next) == CLOSED_END; /* Q5 <- Q6 */
+                    return 0;
+                }
+            }
+            struct slot *slot = &segment->slots[index];
+            if (index + AHEAD < min_size(seen, SEGMENT_SLOTS)) { prefetch_read(slot + AHEAD); }
+            uint64_t state = load_acquire(&slot->state); /* Q2 <- Q1 */
+            if (unlikely(state == PENDING)) { state = slot_pass(slot, &spins); }
+            if (unlikely(state == TAG_SPOILED)) {
+                cas_relaxed(&segment->cursor, &cursor, index + 1); /* relaxed: as above. A failure: somebody else has passed it */
+                cursor = load_relaxed(&segment->cursor);
+                continue;
+            }
+            size_t from = (size_t)(cursor >> CURSOR_FROM), left = (size_t)(state >> STATE_COUNT) - from;
+            size_t take = min_size(left, count);
+            if (unlikely(unit > 1 && left >= unit)) { take -= take % unit; }
+            uint64_t after = take == left ? index + 1 : cursor + ((uint64_t)take << CURSOR_FROM);
+            if (likely(cas_relaxed(&segment->cursor, &cursor, after))) { /* LP: take. relaxed: as above */
+                size_t more = take == left ? take - 1 : take;
+                if (more > 0) { add_seq_cst(&queue->more_taken, more); } /* Q14 -> Q13 */
+                claim->slot = slot;
+                claim->tag = state & TAG_MASK;
+                claim->from = from;
+                claim->count = take;
+                return take;
+            }
+            back_off(&pauses);
+            cursor = load_relaxed(&segment->cursor);
+        }
+        struct queue_segment *next = load_acquire(&segment->next); /* Q5 <- Q4, Q6. LP: empty, where it is NULL */
+        if (next == NULL || next == CLOSED_END) {
+            *end = next == CLOSED_END;
+            return 0;
+        }
+        head_move(queue, record, segment, next);
+    }
+}
+
+/* The claimed items, out of the slot. */
+static void claim_copy(const struct claim *claim, size_t item_size, void *items)
+{
+    uint64_t words[INLINE_WORDS];
+    /* relaxed: words do not change once they are published, which the claim has acquired (I6) */
+    for (size_t i = 0; i < INLINE_WORDS; i++) { words[i] = load_relaxed(&claim->slot->words[i]); }
+    memcpy(items, (unsigned char *)words + claim->from * item_size, claim->count * item_size);
+}
+
+/* The claimed items, in their block; the claim has one count of it for each of them (I7). */
+static struct block *claim_block(const struct claim *claim, size_t item_size, unsigned char **items)
+{
+    /* relaxed (both): as in claim_copy */
+    *items = (unsigned char *)(uintptr_t)load_relaxed(&claim->slot->words[WORD_ITEMS]) + claim->from * item_size;
+    return (struct block *)(uintptr_t)load_relaxed(&claim->slot->words[WORD_BLOCK]);
+}
+
+size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *run, void *bounce, bool *end)
+{
+    struct claim claim;
+    bool ended = false;
+    struct reclaim_record *record = reclaim_enter();
+    size_t taken = claim_next(queue, record, count, unit, &claim, &ended);
+    if (taken != 0) {
+        run->count = taken;
+        if (claim.tag == TAG_BLOCK) {
+            run->block = claim_block(&claim, queue->item_size, &run->items);
+            block_fold(run->block, taken);
+        } else {
+            run->block = NULL;
+            run->items = bounce;
+            claim_copy(&claim, queue->item_size, bounce);
+        }
+    }
+    reclaim_leave(record);
+    if (end != NULL) { *end = ended; }
+    return taken;
+}
+
+size_t queue_read(struct queue *queue, void *items, size_t count, bool *end)
+{
+    unsigned char *to = items;
+    size_t item_size = queue->item_size, left = count;
+    bool ended = false;
+    struct reclaim_record *record = reclaim_enter();
+    while (left > 0) {
+        struct claim claim;
+        size_t taken = claim_next(queue, record, left, 1, &claim, &ended);
+        if (taken == 0) { break; }
+        if (claim.tag == TAG_BLOCK) {
+            unsigned char *from;
+            struct block *block = claim_block(&claim, item_size, &from);
+            memcpy(to, from, taken * item_size);
+            block_release(block, taken);
+        } else {
+            claim_copy(&claim, item_size, to);
+        }
+        to += taken * item_size;
+        left -= taken;
+    }
+    reclaim_leave(record);
+    if (end != NULL) { *end = ended; }
+    return count - left;
+}
+
+size_t queue_read_word(struct queue *queue, void *item, bool *end)
+{
+    /* The short way, of a thread that uses this queue again, for a slot that is known to be in use and has one item. */
+    struct reclaim_record *record = reclaim_own;
+    if (likely(record != NULL)) {
+        struct queue_segment *segment = load_seq_cst(&queue->head); /* Q8 <- Q7 */
+        if (likely(reclaim_holds(record, RECLAIM_HEAD, segment))) {
+            /* relaxed (all): as in claim_next and claim_copy */
+            uint64_t cursor = load_relaxed(&segment->cursor);
+            uint64_t seen = min_size(load_relaxed(&segment->seen), SEGMENT_SLOTS);
+            if (likely(cursor < seen)) {
+                const struct slot *slot = &segment->slots[cursor];
+                if (cursor + AHEAD < seen) { prefetch_read(slot + AHEAD); }
+                uint64_t state = load_acquire(&slot->state); /* Q2 <- Q1 */
+                uint64_t word = load_relaxed(&slot->words[0]); /* relaxed: I6, once the state is known */
+                if (likely(state == STATE(TAG_INLINE, 1))) {
+                    if (likely(cas_relaxed(&segment->cursor, &cursor, cursor + 1))) { /* LP: take. relaxed: as above */
+                        memcpy(item, &word, sizeof word);
+                        if (end != NULL) { *end = false; }
+                        return 1;
+                    }
+                    unsigned pauses = BACK_OFF;
+                    back_off(&pauses);
+                }
+            }
+        }
+    }
+    return queue_read(queue, item, 1, end);
+}

@@ -1,0 +1,74 @@
+/* queue_segment.h: what a segment of the queue looks like, for queue.c and queue_read.c. The words'
+ * transitions, the invariants and the orders stand at the head of queue.c.
+ * Layer: 2 */
+#ifndef ASYNC_RUNTIME_QUEUE_SEGMENT_H
+#define ASYNC_RUNTIME_QUEUE_SEGMENT_H
+
+#include "queue.h"
+#include "reclaim.h"
+
+#define SEGMENT_SLOTS 60 /* so that a segment is one block of 4 KiB */
+#define INLINE_WORDS (QUEUE_INLINE / sizeof(uint64_t))
+
+#define CLOSED ((uint64_t)1 << 63) /* in `tickets` */
+enum { LIMIT = 32, LIMIT_MASK = 0x7fffffff };
+#define CLOSED_END ((struct queue_segment *)(uintptr_t)1)
+
+#define PENDING ((uint64_t)0)
+enum { TAG_SPOILED = 1, TAG_INLINE = 2, TAG_BLOCK = 3, TAG_MASK = 3, STATE_COUNT = 2 };
+
+#define STATE(tag, count) ((uint64_t)(count) << STATE_COUNT | (tag))
+
+enum { CURSOR_FROM = 8, CURSOR_SLOT = 255 };
+_Static_assert(SEGMENT_SLOTS <= CURSOR_SLOT, "a cursor past the last slot fits");
+
+/* One line: written by its writer, or by the reader that spoils it, and only read after that. */
+struct slot {
+    alignas(CACHE_LINE) shared_u64 state;
+    shared_u64 words[INLINE_WORDS]; /* INLINE: the items; BLOCK: as below */
+};
+enum { WORD_ITEMS, WORD_BLOCK, BLOCK_WORDS };
+
+struct queue_segment {
+    /* The writers' line; all but `tickets` is written once. */
+    shared_u64     tickets;
+    SHARED(struct queue_segment *) next;
+    uint64_t       number; /* segments before it; set before it is published */
+    struct retired retired;
+    unsigned char  gap[FALSE_SHARING - 3 * sizeof(uint64_t) - sizeof(struct retired)];
+    /* The readers' line. */
+    shared_u64     cursor;
+    shared_u64     seen;   /* tickets that were given out at some time: stored, not maximized, it may fall back */
+    shared_u64     chase;  /* looks in a row that found hardly more than one slot: a hint */
+    unsigned char  gap_too[FALSE_SHARING - 3 * sizeof(uint64_t)];
+    struct slot    slots[SEGMENT_SLOTS];
+};
+
+_Static_assert(sizeof(struct queue_segment) == 4096, "a segment fills its block");
+
+/* What *source holds, protected until the slot is used again. */
+ALWAYS_INLINE struct queue_segment *protect(struct reclaim_record *record, enum reclaim_slot slot,
+                                            const SHARED(struct queue_segment *) *source)
+{
+    struct queue_segment *segment = load_seq_cst(source); /* Q8 <- Q7 */
+    while (unlikely(!reclaim_holds(record, slot, segment))) {
+        reclaim_hold(record, slot, segment);
+        segment = load_seq_cst(source); /* Q8 <- Q7 */
+    }
+    return segment;
+}
+
+/* Of a ticket word: the tickets that were given out before the close; more than there are slots, perhaps. */
+ALWAYS_INLINE uint64_t given_out(uint64_t tickets)
+{
+    return likely((tickets & CLOSED) == 0) ? tickets : tickets >> LIMIT & LIMIT_MASK;
+}
+
+/* Moves `tail` on, if it has not been moved. */
+static inline void tail_move(struct queue *queue, struct queue_segment *from,
+                             struct queue_segment *to)
+{
+    cas_seq_cst(&queue->tail, &from, to); /* Q7 -> Q8; a failure: somebody else has moved it */
+}
+
+#endif

@@ -1,0 +1,328 @@
+/* reader.c: the read end.
+ *
+ * A read of a task's output asks for its count, makes the work happen (by the workers, or by itself
+ * where it may help), takes the items when they are all there, and takes back what it asked for and
+ * did not get when it leaves early (docs/design/demand.md).
+ *
+ * Waiting follows one scheme: be in the channel's list, look at everything once more, sleep. What is
+ * looked at: the items, the end, `alarms` (somebody else's change, C7 in channel.c), work that this
+ * thread may do.
+ * Layer: 3 */
+#include "reader.h"
+
+#include "context.h"
+#include "os.h"
+#include "pool.h"
+#include "strand.h"
+
+#include <string.h>
+
+#define COUNT_MAX (INT64_MAX / 4)
+
+/* ---- waiting ---- */
+
+bool reading_begin(struct reading *reading, struct channel *channel, async_wait wait)
+{
+    *reading = (struct reading){.channel = channel, .task = channel->task, .wait = wait};
+    reading->deadline = wait_deadline(wait);
+    if (reading->task != NULL) {
+        struct async_pool *pool = reading->task->pool;
+        if (!load_relaxed(&reading->task->exposed)) { store_seq_cst(&reading->task->exposed, true); } /* relaxed: once set it stays. G6 */
+        reading->starved = load_seq_cst(&pool->starved); /* P3 */
+    }
+    return true;
+}
+
+static bool late(const struct reading *reading)
+{
+    return reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW && os_now_ns() >= reading->deadline;
+}
+
+/* Does a piece of the work that this read waits for. OK: something was done, look again. TIMEOUT: there is nothing for this
+ * thread to do, or the deadline forbids it. */
+static async_status help(struct reading *reading, bool arm)
+{
+    if (reading->task == NULL || context.nesting >= NESTING_MAX || late(reading)) { return ASYNC_TIMEOUT; }
+    bool deadline = reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW;
+    enum run_result result = task_help(reading->task, (struct run_options){.single = deadline, .arm = arm});
+    if (result == RUN_STARVED) { return ASYNC_NO_MEMORY; }
+    return result == RUN_DONE ? ASYNC_OK : ASYNC_TIMEOUT;
+}
+
+async_status reading_wait(struct reading *reading, size_t need)
+{
+    struct channel *channel = reading->channel;
+    async_status status = help(reading, false);
+    if (status != ASYNC_TIMEOUT) { return status; }
+    if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
+    uint32_t alarms = load_seq_cst(&channel->alarms); /* C7 */
+    struct thread_waiter waiter;
+    thread_waiter_init(&waiter, need);
+    if (reading->told) {
+        waitlist_add_first(&channel->readers, &waiter.waiter);
+    } else {
+        waitlist_add(&channel->readers, &waiter.waiter);
+    }
+    status = help(reading, true); /* what became runnable before we were in the list */
+    if (status == ASYNC_TIMEOUT && load_seq_cst(&channel->alarms) == alarms) { /* C7 */
+        status = wait_sleep(&waiter, reading->deadline);
+    } else if (status == ASYNC_TIMEOUT) {
+        status = ASYNC_OK;
+    }
+    if (!waitlist_remove(&channel->readers, &waiter.waiter)) {
+        reading->told = true; /* the place at the front is ours if we come short */
+        if (status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* told together with the deadline */
+    }
+    if (reading->task != NULL && status == ASYNC_OK) {
+        uint32_t starved = load_seq_cst(&reading->task->pool->starved); /* P3 */
+        if (starved != reading->starved) {
+            reading->starved = starved;
+            return ASYNC_NO_MEMORY;
+        }
+    }
+    return status;
+}
+
+void reading_progress(struct reading *reading)
+{
+    if (reading->wait.kind == ASYNC_WAIT_PER_ITEM) { reading->deadline = wait_deadline(reading->wait); }
+}
+
+/* Items that are enough for a read that still wants `rest` to go on with: a task's output is full
+ * when its window is. */
+static size_t enough(const struct reading *reading, size_t rest)
+{
+    if (reading->wait.kind == ASYNC_WAIT_PER_ITEM) { return 1; }
+    if (reading->task == NULL) { return rest; }
+    size_t chunk = task_chunk(reading->task), full;
+    if (chunk == SIZE_MAX || __builtin_mul_overflow(chunk, pool_window(reading->task->pool), &full)) { return rest; }
+    return min_size(rest, max_size(full, graph_demand_min(reading->task)));
+}
+
+void reading_asked_off(struct reading *reading, size_t count)
+{
+    if (reading->task != NULL) { sub_relaxed(&reading->task->asked, (int64_t)count); } /* relaxed: a statistic */
+}
+
+/* ---- read ---- */
+
+/* Reads count items, without callbacks. */
+static async_status pull(struct channel *channel, unsigned char *items, size_t count, size_t *got, async_wait wait)
+{
+    struct reading reading;
+    reading_begin(&reading, channel, wait);
+    if (reading.task != NULL) { demand_ask(reading.task, count, false); }
+    size_t done = 0;
+    async_status status = ASYNC_OK;
+    bool last_look = false;
+    while (done < count) {
+        size_t rest = count - done;
+        bool end = false;
+        if (last_look || channel_status(channel) != ASYNC_OK || channel_available(channel) >= enough(&reading, rest) ||
+            (reading.task == NULL && (wait.kind == ASYNC_WAIT_NOW || channel_available(channel) >= channel->capacity))) {
+            size_t part = channel_read(channel, items + done * channel->item_size, rest, &end);
+            done += part;
+            reading_asked_off(&reading, part);
+            if (done == count) {
+                status = ASYNC_OK;
+                break;
+            }
+            if (end) {
+                status = channel_status(channel);
+                break;
+            }
+            if (part > 0) { reading_progress(&reading); }
+        }
+        if (last_look) { break; }
+        status = reading_wait(&reading, enough(&reading, count - done));
+        last_look = status != ASYNC_OK; /* what there is is taken along */
+    }
+    /* At N = 0 what was scheduled together with it (min_count) is this thread's to do. */
+    while (done == count && reading.task != NULL && load_relaxed(&reading.task->pool->size) == 0 && /* relaxed: a look */
+           load_seq_cst(&reading.task->backlog) > 0 && help(&reading, false) == ASYNC_OK) {}        /* Q3 */
+    *got = done;
+    if (done < count && reading.task != NULL) { demand_withdraw(reading.task, count - done); }
+    return done == count ? ASYNC_OK : status;
+}
+
+static bool arguments_valid(const struct channel *channel, const void *items, size_t count, async_wait wait)
+{
+    size_t bytes;
+    return wait_valid(wait) && (items != NULL || count == 0) && count <= COUNT_MAX &&
+           !__builtin_mul_overflow(count, channel->item_size, &bytes);
+}
+
+async_status reader_before(async_reader *reader, size_t count)
+{
+    if (reader->pre == NULL) { return ASYNC_OK; }
+    int code = reader->pre(count, reader->pre_context);
+    if (code == 0) { return ASYNC_OK; }
+    store_relaxed(&reader->pre_code, code); /* relaxed: for whoever asks for the error after this call */
+    return ASYNC_FAILED;
+}
+
+async_status async_reader_read(async_reader *reader, void *items, size_t count, size_t *got, async_wait wait)
+{
+    if (got != NULL) { *got = 0; }
+    if (reader == NULL || !arguments_valid(channel_of_reader(reader), items, count, wait)) { return ASYNC_INVALID; }
+    if (count == 0) { return ASYNC_OK; }
+    struct channel *channel = channel_of_reader(reader);
+    async_status status = reader_before(reader, count);
+    size_t done = 0;
+    unsigned char *to = items;
+    /* A post callback that drops items does not end the stream: the rest is asked for again. */
+    while (status == ASYNC_OK && done < count) {
+        size_t part = 0;
+        status = pull(channel, to + done * channel->item_size, count - done, &part, wait);
+        if (reader->post != NULL && part > 0) {
+            size_t kept = part;
+            reader->post(to + done * channel->item_size, &kept, reader->post_context);
+            part = min_size(part, kept);
+        }
+        done += part;
+    }
+    if (got != NULL) { *got = done; }
+    return status;
+}
+
+/* ---- borrow ---- */
+
+/* A run of up to count items, with a count of its block. */
+static async_status take_run(struct reading *reading, size_t count, struct run *run)
+{
+    struct channel *channel = reading->channel;
+    alignas(16) unsigned char bounce[QUEUE_INLINE];
+    bool last_look = false;
+    for (;;) {
+        bool end = false;
+        size_t got = channel_take(channel, count, 1, run, bounce, &end);
+        if (got > 0) {
+            reading_asked_off(reading, got);
+            if (run->block != NULL) { return ASYNC_OK; }
+            struct block *block = block_new(channel->store, QUEUE_INLINE);
+            if (block == NULL) {
+                channel_discard(channel, bounce, got);
+                return ASYNC_NO_MEMORY;
+            }
+            memcpy(block->data, bounce, got * channel->item_size);
+            *run = (struct run){block, block->data, got};
+            return ASYNC_OK;
+        }
+        if (end) { return channel_status(channel); }
+        if (last_look) { return ASYNC_TIMEOUT; }
+        async_status status = reading_wait(reading, 1);
+        if (status != ASYNC_OK && status != ASYNC_TIMEOUT) { return status; }
+        last_look = status == ASYNC_TIMEOUT;
+    }
+}
+
+async_status async_reader_borrow(async_reader *reader, async_view *view, size_t count, async_wait wait)
+{
+    if (view != NULL) { *view = (async_view){0}; }
+    if (reader == NULL || view == NULL || !wait_valid(wait) || count > COUNT_MAX) { return ASYNC_INVALID; }
+    if (reader->post != NULL) { return ASYNC_UNSUPPORTED; }
+    if (count == 0) { return ASYNC_OK; }
+    async_status status = reader_before(reader, count);
+    if (status != ASYNC_OK) { return status; }
+    struct reading reading;
+    struct run run = {0};
+    reading_begin(&reading, channel_of_reader(reader), wait);
+    if (reading.task != NULL) { demand_ask(reading.task, count, false); }
+    status = take_run(&reading, count, &run);
+    if (reading.task != NULL && run.count < count) { demand_withdraw(reading.task, count - run.count); }
+    if (status == ASYNC_OK) {
+        view->items = run.items;
+        view->count = run.count;
+        view->owner = run.block;
+    }
+    return status;
+}
+
+async_status async_view_return(async_view *view)
+{
+    if (view == NULL) { return ASYNC_INVALID; }
+    if (view->owner != NULL) { block_release(view->owner, 1); }
+    *view = (async_view){0};
+    return ASYNC_OK;
+}
+
+/* ---- the end as an object ---- */
+
+size_t async_reader_ready(const async_reader *reader)
+{
+    return reader == NULL ? 0 : channel_available(channel_of_reader(reader));
+}
+
+async_task *async_reader_task(const async_reader *reader)
+{
+    return reader == NULL ? NULL : channel_of_reader(reader)->task;
+}
+
+async_pool *async_reader_pool(const async_reader *reader)
+{
+    async_task *task = async_reader_task(reader);
+    if (task == NULL || load_seq_cst(&task->pool->closing) == 2) { return NULL; } /* P1 */
+    return task->pool;
+}
+
+async_reader *async_reader_retain(async_reader *reader)
+{
+    if (reader != NULL) { reader_hold(channel_of_reader(reader)); }
+    return reader;
+}
+
+void async_reader_release(async_reader *reader)
+{
+    if (reader != NULL) { reader_drop(channel_of_reader(reader)); }
+}
+
+async_status async_reader_cancel(async_reader *reader)
+{
+    if (reader == NULL) { return ASYNC_INVALID; }
+    struct channel *channel = channel_of_reader(reader);
+    struct channel **channels;
+    size_t count;
+    bool all = graph_collect(channel, &channels, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (channels[i]->task != NULL) {
+            task_cancel(channels[i]->task);
+        } else {
+            channel_end(channels[i], ASYNC_CANCELLED);
+            channel_discard_all(channels[i]);
+        }
+        channel_release(channels[i]);
+    }
+    mem_free(channels);
+    return all ? ASYNC_OK : ASYNC_NO_MEMORY;
+}
+
+/* A consumer that was fused with the reader's task calls these for its chunks: it takes its items from the channel from now on. */
+static void expose(async_reader *reader)
+{
+    struct async_task *task = channel_of_reader(reader)->task;
+    if (task != NULL) { store_seq_cst(&task->exposed, true); } /* G6: once and for all */
+}
+
+async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *function, void *context_of,
+                                  async_pre_read_fn **old, void **old_context)
+{
+    if (reader == NULL) { return ASYNC_INVALID; }
+    if (old != NULL) { *old = reader->pre; }
+    if (old_context != NULL) { *old_context = reader->pre_context; }
+    reader->pre = function;
+    reader->pre_context = context_of;
+    expose(reader);
+    return ASYNC_OK;
+}
+
+async_status async_reader_set_post(async_reader *reader, async_post_read_fn *function, void *context_of,
+                                   async_post_read_fn **old, void **old_context)
+{
+    if (reader == NULL) { return ASYNC_INVALID; }
+    if (old != NULL) { *old = reader->post; }
+    if (old_context != NULL) { *old_context = reader->post_context; }
+    reader->post = function;
+    reader->post_context = context_of;
+    expose(reader);
+    return ASYNC_OK;
+}

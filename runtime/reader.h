@@ -1,0 +1,28 @@
+/* reader.h: a read in progress, for reader.c and stream.c.
+ * Layer: 3 */
+#ifndef ASYNC_RUNTIME_READER_H
+#define ASYNC_RUNTIME_READER_H
+
+#include "mem.h"
+#include "task.h"
+#include "wait.h"
+
+struct reading {
+    struct channel    *channel;
+    struct async_task *task;     /* NULL: a plain channel */
+    async_wait         wait;
+    uint64_t           deadline;
+    uint32_t           starved;  /* the pool's count at the last look */
+    bool               told;     /* was served before: waits at the front */
+};
+
+bool reading_begin(struct reading *reading, struct channel *channel, async_wait wait);
+/* Helps, or sleeps until the channel holds `need` items. OK: look again. Else why not. */
+async_status reading_wait(struct reading *reading, size_t need);
+/* Something was read: a per-item wait starts anew. */
+void reading_progress(struct reading *reading);
+/* `count` items that were asked for have been taken. */
+void reading_asked_off(struct reading *reading, size_t count);
+async_status reader_before(async_reader *reader, size_t count);
+
+#endif

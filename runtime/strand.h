@@ -1,0 +1,67 @@
+/* strand.h: one run of chunks on its way through a strand: what draw.c fills in and run.c executes.
+ * Layer: 3 */
+#ifndef ASYNC_RUNTIME_STRAND_H
+#define ASYNC_RUNTIME_STRAND_H
+
+#include "task.h"
+
+/* The outputs of one run: a run, and blocks of which `used` items from the start count. */
+struct pieces {
+    struct run    first;
+    struct block *more, *last;
+    bool          cut; /* the run was stopped early: what comes behind it is discarded */
+};
+
+struct strand {
+    struct async_task *stage[FUSE_MAX]; /* 0: the end, whose output is kept; stages - 1: the head, which draws */
+    uint64_t           position[FUSE_MAX]; /* of the first input item, in the stage's own count */
+    unsigned           stages;
+    bool               ordered;
+    bool               cut;      /* stopped before all its items were through */
+    bool               numbered; /* `number` was given, and its place in the order must be filled */
+    bool               ended;   /* the head got fewer than it asked for */
+    async_status       end_status;
+    async_error        end_error; /* where end_status is FAILED */
+    uint64_t           number;  /* of the run, where ordered */
+    size_t             chunk;   /* items of one call; SIZE_MAX: all */
+    size_t             limit;   /* items that buffers were made for */
+    size_t             count;   /* items drawn */
+    size_t             planned; /* items claimed from the backlog */
+
+    struct run         input;   /* block NULL: the source's memory, or none (range) */
+    uint64_t           range_first;
+    bool               writable; /* the input's memory is this run's alone */
+    struct origin      origins[ORIGINS];
+    unsigned           origin_count;
+
+    struct block      *out;        /* for 1:1 outputs; NULL where the input's block is used */
+    struct block      *scratch[2]; /* of one granule */
+    size_t             granule;
+    struct pieces      pieces;
+    size_t             produced;   /* items */
+};
+
+/* draw.c: claims a run from the backlog of strand->stage[0] and draws its input. */
+size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options); /* items to make buffers for */
+enum run_result strand_draw(struct strand *strand, struct run_options options);
+void draw_let_go(struct async_task *task); /* the stash, at the end */
+void edge_disarm(struct edge *edge);         /* graph.c; when it returns the waiter is free */
+size_t draw_available(const struct async_task *head);
+
+/* execute.c: passes the drawn items through the stages. */
+bool strand_prepare(struct strand *strand); /* buffers for up to strand->limit items; false: no memory */
+void strand_execute(struct strand *strand);
+void strand_free(struct strand *strand);    /* what is left of the buffers */
+
+/* order.c */
+struct order *order_create(void);
+void order_destroy(struct async_task *task);
+bool order_has_room(struct async_task *task);
+void order_put(struct async_task *task, uint64_t number, struct pieces *pieces);
+
+/* run.c: outputs of the task into its channel, or to the discard callback. */
+void pieces_publish(struct async_task *task, struct pieces *pieces);
+void pieces_discard(struct async_task *task, struct pieces *pieces);
+void strand_discard_input(struct strand *strand, size_t from);
+
+#endif

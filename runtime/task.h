@@ -1,0 +1,187 @@
+/* task.h: what the runtime knows of a task, and who may touch which part of it.
+ *
+ * A task is its output channel and what fills it. Nothing is queued for a task but its demand: the
+ * numbers `missing` and `backlog`. A job in a deque only says "look at this task"; whoever looks
+ * claims a run of chunks from the backlog, draws its input and executes it (docs/design/demand.md,
+ * docs/design/strand.md).
+ *
+ * Strand: a chain of tasks that are linked one to one inside one pool, with the same chunk size, is
+ * executed as one: a run drawn at its head passes through all functions, and only the output of its
+ * end goes into a channel. A task alone is a strand of one.
+ *
+ * Life: live -> stopped (`stop` has the reason, no new run enters) -> finalized (the last run has
+ * left: the output has ended, the inputs are let go) -> freed (nobody holds a count of `out`).
+ * Layer: 3 */
+#ifndef ASYNC_RUNTIME_TASK_H
+#define ASYNC_RUNTIME_TASK_H
+
+#include "channel.h"
+#include "turn.h"
+
+#define FUSE_MAX 32               /* stages of a strand */
+#define ORDER_RUNS 256            /* runs between the oldest unfinished and the newest of an ordered task */
+#define STREAM_BYTES 65536        /* of a chunk where none was set and everything is wanted */
+
+#define ORIGINS 8                 /* channels that the input of one run may come from */
+
+struct order;
+
+struct origin {
+    struct channel *channel;
+    size_t          count;
+};
+
+/* One input of a task: owned by the consumer, lives as long as it does. */
+struct edge {
+    struct waiter         waiter;   /* in input->readers while the consumer's chunk lacks items; added under the draw turn */
+    struct async_task    *runner;   /* while it waits: the end of the strand whose draw waits; one count of it */
+    struct channel       *input;    /* its read end is held until the consumer is finalized */
+    SHARED(struct edge *) next;     /* appended under the graph lock */
+    shared_i64            asked;    /* of the input by this consumer, and not yet taken */
+    shared_bool           armed;    /* the waiter is in use */
+    bool                  let;      /* its consumer no longer wants the input; under the graph lock */
+    shared_bool           ended;    /* gave its last item; written under the draw turn */
+};
+
+struct async_task {
+    struct channel out; /* first: its counts are the task's */
+
+    /* Set at creation, never changed. */
+    struct async_pool   *pool; /* holds one count of it */
+    async_each_fn       *each;
+    async_batch_fn      *batch;
+    async_emit_fn       *emit;
+    struct async_source  source; /* kind NONE: the task has inputs */
+    size_t               input_size;
+    size_t               chunk;     /* max_chunksize; 0: not set */
+    size_t               min_count;
+    unsigned             max_parallel;
+    unsigned             depth;     /* of the strand above it, this one included */
+    bool                 ordered, in_place, fused; /* fused: with the task of its one input */
+    bool                 foreign;   /* has an input from another pool, or a task fused above it has */
+    bool                 greedy;    /* takes whatever is there, up to the chunk: for_each's sink */
+    bool                 hidden;    /* not counted: for_each's */
+
+    /* The graph. */
+    SHARED(struct edge *) inputs;
+    shared_bool           exposed;  /* somebody else reads its output: its consumer is not fused with it any more */
+    shared_u32            consumers;
+    struct async_task    *fused_consumer; /* under the graph lock: whose runs may run this task too; NULL: none */
+    shared_size           demand_min;  /* M: the largest min_count here and upstream */
+    shared_u32            demand_min_version;
+    uint64_t              visited; /* by the walk of this number; under the graph lock */
+    struct async_task    *prev_in_pool, *next_in_pool; /* under the pool's mutex */
+    bool                  listed;
+
+    /* Life. */
+    shared_u32            running; /* runs inside, TASK_STOPPED, TASK_FINAL */
+    shared_u32            stop;    /* async_status; OK: live */
+    shared_u64            abort_from; /* runs of this number and above are to end early */
+    shared_u32            counted; /* in the pool's number of tasks */
+    shared_u32            wanted;  /* by clients that hold its reader and by live tasks that consume it */
+    shared_bool           dropped; /* cancelled itself: what it has made is not wanted */
+    async_error           error;     /* its own; under the error lock */
+    async_error           out_error; /* what its readers learn; under the error lock */
+    uint64_t              error_run; /* number of the run that failed; under the error lock */
+    struct async_task    *next_unwanted; /* in the list of who takes it out; that happens once */
+    struct async_task    *next_dead; /* in the list of who finalizes */
+
+    /* Demand: written by readers, consumers and finished runs. */
+    alignas(FALSE_SHARING) shared_i64 missing; /* asked - ready - in flight */
+    shared_i64  asked;
+    shared_u32  streams;  /* unbounded readers */
+    shared_bool limited;  /* a chunk, where none was set, is STREAM_BYTES */
+    shared_u32  queued;   /* a job for it is in a deque or in the injector */
+
+    /* Claims and draws: written by whoever starts a run. */
+    alignas(FALSE_SHARING) shared_i64 backlog; /* scheduled and not yet claimed */
+    shared_u32   turn;
+    shared_u32   active;     /* runs inside, where max_parallel is set */
+    shared_u32   refused;    /* somebody found `active` at its limit and went away */
+    shared_u32   run_chunks; /* chunks that a run takes: so many as last 10 to 20 us */
+    shared_u64   cursor;     /* of an array or range source */
+    shared_u64   drawn;      /* items */
+    shared_u64   sequence;   /* runs drawn, where the strand is ordered */
+    struct run   stash;      /* under the turn: input that is short of a chunk */
+    size_t       stash_room; /* items that still fit behind the stash */
+    struct origin origins[ORIGINS]; /* of the stash's items */
+    unsigned     origin_count;
+    async_status end_seen;   /* what the inputs that have ended said; under the turn */
+    shared_size  stashed;    /* its count, for others to see */
+    struct edge *next_edge;  /* under the turn: where to look first */
+
+    /* Results. */
+    alignas(FALSE_SHARING) shared_u64 chunks;
+    shared_u64    made;
+    struct order *order; /* NULL: unordered */
+};
+
+enum { TASK_STOPPED = 1u << 31, TASK_FINAL = 1u << 30 };
+
+static inline struct async_task *task_of_reader(const async_reader *reader) { return channel_of_reader(reader)->task; }
+
+/* task.c: life. */
+static inline bool task_live(const struct async_task *task)
+{
+    return load_acquire(&task->stop) == ASYNC_OK; /* X2 <- X1 */
+}
+void task_leave(struct async_task *task);
+bool task_enter(struct async_task *task);
+void task_stop(struct async_task *task, async_status why);       /* the first reason stays, but END gives way */
+void task_abort_from(struct async_task *task, uint64_t run);     /* runs of this number and above end at their next chunk */
+void task_cancel(struct async_task *task);
+/* Run number `run` has failed: ordered, those before it go on. */
+void task_fail(struct async_task *task, uint64_t run, const async_error *error, bool ordered);
+void task_inherit_error(struct async_task *task, const struct channel *from);
+void task_uncount(struct async_task *task);
+/* NULL out of memory. Listed in its pool if it is not hidden. */
+async_status task_create(struct async_task **out, struct async_pool *pool, const async_task_options *options, bool greedy);
+void reader_hold(struct channel *channel);
+void reader_drop(struct channel *channel);
+
+/* graph.c: edges. */
+void graph_lock(void);
+void graph_unlock(void);
+struct edge *graph_link(struct async_task *consumer, struct channel *input); /* NULL: no memory */
+size_t graph_demand_min(struct async_task *task);
+void graph_let_go(struct async_task *task); /* of its inputs, at the end */
+void graph_nudge(struct async_task *task);  /* it has stopped: who runs it as a part of a strand looks */
+bool graph_collect(struct channel *channel, struct channel ***found, size_t *count); /* it and all upstream, counted; false: no memory */
+void graph_unwanted(struct async_task *task); /* nobody wants it any more, nor what only it wants */
+/* The one input's task, where a run of `task` runs that one too; NULL where not. The caller is inside `task`. */
+static inline struct async_task *task_fused_with(const struct async_task *task)
+{
+    if (!task->fused) { return NULL; }
+    struct async_task *producer = load_relaxed(&task->inputs)->input->task; /* relaxed: set before the task was shared */
+    return load_relaxed(&producer->exposed) ? NULL : producer; /* relaxed: either is right, it only decides how */
+}
+/* The task that draws for the runs of `task`, entered; NULL: it has stopped. The caller is inside `task`. */
+struct async_task *task_enter_head(struct async_task *task);
+
+/* demand.c: what is wanted. */
+void demand_ask(struct async_task *task, size_t count, bool stream);
+void demand_withdraw(struct async_task *task, size_t count);
+void demand_trim(struct async_task *task); /* it made more than was planned: less of the backlog is needed */
+void demand_schedule(struct async_task *task);
+void demand_ask_edge(struct edge *edge, size_t count, bool stream);
+void demand_taken(struct edge *edge, size_t count);
+void demand_spread(struct async_task *head, size_t count, bool stream);
+void task_runnable(struct async_task *task); /* there may be something to run: a worker, or who waits downstream, will look */
+size_t task_chunk(const struct async_task *task); /* SIZE_MAX: whatever is scheduled */
+
+/* run.c: work. */
+enum run_result {
+    RUN_DONE,    /* a run was executed */
+    RUN_NOTHING, /* nothing to claim, or somebody else is at it and will look again */
+    RUN_INPUT,   /* there is demand but not enough input */
+    RUN_STARVED  /* no memory */
+};
+struct run_options {
+    bool single; /* one chunk at a time: there is a deadline */
+    bool arm;    /* on RUN_INPUT, be told when there is enough */
+};
+enum run_result task_run(struct async_task *task, struct run_options options);
+/* Runs one run of the task or of something upstream of it, as far as this thread may. */
+enum run_result task_help(struct async_task *task, struct run_options options);
+
+#endif

@@ -1,0 +1,301 @@
+/* worker.c: how workers find jobs, sleep, and stand in for each other.
+ *
+ * A job is a task that may have something to run. A worker takes the newest of its own deque, else
+ * the oldest from outside (the injector), else the oldest of a random other worker; then it looks
+ * for a while, then it sleeps. Now and then the injector goes first, so that a worker that always has
+ * jobs of its own serves the others too.
+ *
+ * Waking: who pushes a job wakes one sleeper, unless somebody is searching already; a searcher that
+ * found a job wakes the next one if there is more. So there are as many workers awake as there is
+ * work for, and one wake-up at a time.
+ *
+ * Orders
+ *   Q5 queued, cleared (acq_rel) <-> Q4 in demand.c.
+ *   S1 push, fence (seq_cst) <-> event_prepare's fence (E1 in event.c): the job is seen in the last look before sleeping, or
+ *      the pusher sees the sleeper or a searcher that has this look still before it.
+ *   S2 searching (seq_cst): counted before the search, uncounted before the announcement.
+ * Layer: 3 */
+#include "check.h"
+#include "context.h"
+#include "mem.h"
+#include "os.h"
+#include "pool.h"
+
+#include <string.h>
+#include <time.h>
+
+#define SEARCH_NS 60000  /* as long as a wake-up costs */
+#define FAIR_EVERY 61    /* jobs of its own, then one from outside */
+#define STARVED_NS 1000000
+
+
+/* ---- jobs ---- */
+
+void pool_push(struct async_pool *pool, struct async_task *task)
+{
+    struct worker *worker = context.worker;
+    if (worker == NULL || worker->pool != pool || worker->slot == NULL || !deque_push(&worker->slot->deque, task)) {
+        while (queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK) {
+            struct timespec pause = {.tv_nsec = STARVED_NS}; /* no memory for 64 more jobs: it must come back */
+            nanosleep(&pause, NULL);
+        }
+        add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
+    }
+    fence_seq_cst(); /* S1 */
+    if (load_relaxed(&pool->idle.waiters) != 0 && load_relaxed(&pool->searching) == 0) { /* relaxed: S1 */
+        event_notify(&pool->idle, 1);
+    }
+}
+
+static struct async_task *take_injected(struct async_pool *pool)
+{
+    struct run run;
+    alignas(16) unsigned char bounce[QUEUE_INLINE];
+    if (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) == 0) { return NULL; }
+    sub_relaxed(&pool->injected, 1); /* relaxed: too high a count is a useless look */
+    struct async_task *task;
+    memcpy(&task, bounce, sizeof task);
+    return task;
+}
+
+static struct async_task *steal(struct async_pool *pool, struct worker *worker)
+{
+    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- pool_fill_slots */
+    if (made == 0) { return NULL; }
+    uint32_t at = rng_below(&worker->rng, made);
+    for (uint32_t i = 0; i < made; i++, at = at + 1 == made ? 0 : at + 1) {
+        struct slot *victim = load_acquire(&pool->slots[at]); /* S3 <- pool_fill_slots */
+        if (victim == worker->slot) { continue; }
+        void *job;
+        enum deque_result result;
+        while ((result = deque_steal(&victim->deque, &job)) == DEQUE_LOST) {}
+        if (result == DEQUE_TAKEN) { return job; }
+    }
+    return NULL;
+}
+
+static bool work_visible(struct async_pool *pool)
+{
+    if (load_relaxed(&pool->injected) > 0) { return true; } /* relaxed: after S1 */
+    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- pool_fill_slots */
+    for (uint32_t i = 0; i < made; i++) {
+        if (deque_size(&load_acquire(&pool->slots[i])->deque) != 0) { return true; } /* S3 */
+    }
+    return false;
+}
+
+static bool retired(const struct worker *worker)
+{
+    return worker->slot == NULL || worker->slot->index >= load_seq_cst(&worker->pool->size); /* S4 <-> set_size */
+}
+
+/* Looks for a while. */
+static struct async_task *search(struct async_pool *pool, struct worker *worker)
+{
+    unsigned cpus = os_cpu_affinity_cached();
+    bool crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
+    add_seq_cst(&pool->searching, 1); /* S2 */
+    struct async_task *task = NULL;
+    uint64_t start = os_now_ns();
+    do {
+        if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { break; }
+        if (crowded) { os_yield(); }
+        for (int i = 0; i < 32; i++) { cpu_relax(); }
+    } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
+    bool last = sub_seq_cst(&pool->searching, 1) == 1; /* S2 */
+    if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) { /* relaxed: event_notify looks again */
+        event_notify(&pool->idle, 1);
+    }
+    return task;
+}
+
+/* NULL: the worker has to leave its slot. */
+static struct async_task *find_job(struct async_pool *pool, struct worker *worker)
+{
+    for (;;) {
+        if (retired(worker)) { return NULL; }
+        struct async_task *task = NULL;
+        if (++worker->ticks % FAIR_EVERY == 0) { task = take_injected(pool); }
+        if (task != NULL || (task = deque_pop(&worker->slot->deque)) != NULL) { return task; }
+        if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { return task; }
+        if ((task = search(pool, worker)) != NULL) { return task; }
+        uint32_t key = event_prepare(&pool->idle); /* S1 */
+        if (retired(worker) || work_visible(pool)) {
+            event_cancel(&pool->idle);
+        } else {
+            event_wait(&pool->idle, key, OS_NEVER);
+        }
+    }
+}
+
+/* Gives the job's count back. */
+static void work(struct async_pool *pool, struct async_task *task)
+{
+    exchange_acq_rel(&task->queued, 0); /* Q5 <-> Q4 */
+    struct run_options options = {.arm = true};
+    enum run_result result = task_run(task, options);
+    /* What a pool of size 0 upstream owes is this thread's to do. */
+    while (result == RUN_INPUT && task->foreign && task_help(task, options) == RUN_DONE) {
+        result = task_run(task, options);
+    }
+    if (unlikely(result == RUN_STARVED)) {
+        pool_starve(pool);
+        struct timespec pause = {.tv_nsec = STARVED_NS};
+        nanosleep(&pause, NULL);
+        task_runnable(task);
+    }
+    channel_release(&task->out);
+}
+
+/* ---- slots and threads ---- */
+
+/* The jobs of a slot that is given up go to the others; where there are none, whoever reads next finds the work by itself. */
+static void empty_slot(struct slot *slot)
+{
+    struct async_task *task;
+    while ((task = deque_pop(&slot->deque)) != NULL) {
+        exchange_acq_rel(&task->queued, 0); /* Q5 <-> Q4 */
+        task_runnable(task);
+        channel_release(&task->out);
+    }
+}
+
+static void run_worker(void *argument)
+{
+    struct worker *worker = argument;
+    struct async_pool *pool = worker->pool;
+    context.worker = worker;
+    for (;;) {
+        struct async_task *task;
+        while (worker->slot != NULL && (task = find_job(pool, worker)) != NULL) { work(pool, task); }
+        struct slot *left = worker->slot;
+        if (left != NULL) {
+            worker->slot = NULL; /* what is pushed from here on goes to the injector */
+            empty_slot(left);
+            /* A job that was left to this worker as the one that searches, or that was woken. */
+            if (work_visible(pool)) { event_notify(&pool->idle, 1); }
+        }
+        os_mutex_lock(&pool->mutex);
+        if (left != NULL) {
+            left->taken = false;
+            pool_fill_slots(pool); /* the size may have grown again */
+        }
+        /* A thread more than the slots is kept to stand in; the others end. */
+        bool keep = !worker->quit && left == NULL && pool->threads <= load_relaxed(&pool->size) + 1 && pool->spares == NULL; /* relaxed: under the mutex */
+        if (!keep) {
+            worker->next = pool->finished;
+            pool->finished = worker;
+            pool->threads--;
+            os_mutex_unlock(&pool->mutex);
+            break;
+        }
+        store_relaxed(&worker->call, 0); /* relaxed: under the mutex */
+        worker->next = pool->spares;
+        pool->spares = worker;
+        os_mutex_unlock(&pool->mutex);
+        while (load_acquire(&worker->call) == 0) { os_futex_wait(&worker->call, 0, OS_NEVER); } /* S5 <- S6 */
+        if (worker->quit) {
+            os_mutex_lock(&pool->mutex);
+            worker->next = pool->finished;
+            pool->finished = worker;
+            pool->threads--;
+            os_mutex_unlock(&pool->mutex);
+            break;
+        }
+    }
+    context.worker = NULL;
+    event_notify(&pool->progress, UINT32_MAX);
+}
+
+static void call_spare(struct worker *worker)
+{
+    store_release(&worker->call, 1); /* S6 -> S5 */
+    os_futex_wake(&worker->call, 1);
+}
+
+bool pool_call_worker(struct async_pool *pool, struct slot *slot)
+{
+    struct worker *worker = pool->spares;
+    if (worker != NULL) {
+        pool->spares = worker->next;
+        worker->slot = slot;
+        call_spare(worker);
+        return true;
+    }
+    worker = mem_zalloc(sizeof *worker, alignof(struct worker));
+    if (worker == NULL) { return false; }
+    worker->pool = pool;
+    worker->slot = slot;
+    rng_seed(&worker->rng, (uint64_t)(uintptr_t)worker ^ os_now_ns());
+    if (!os_thread_start(&worker->thread, run_worker, worker, pool->stack_size, pool->name)) {
+        mem_free(worker);
+        return false;
+    }
+    pool->threads++;
+    return true;
+}
+
+bool pool_fill_slots(struct async_pool *pool)
+{
+    uint32_t size = load_relaxed(&pool->size); /* relaxed: under the mutex */
+    for (uint32_t i = 0; i < size; i++) {
+        struct slot *slot = load_relaxed(&pool->slots[i]); /* relaxed: under the mutex */
+        if (slot == NULL) {
+            slot = mem_zalloc(sizeof *slot, alignof(struct slot));
+            if (slot == NULL) { return false; }
+            if (!deque_init(&slot->deque, 256)) {
+                mem_free(slot);
+                return false;
+            }
+            slot->index = i;
+            store_release(&pool->slots[i], slot);     /* S7 -> S3 */
+            store_release(&pool->slots_made, i + 1);  /* S7 -> S3 */
+        }
+        if (!slot->taken) {
+            if (!pool_call_worker(pool, slot)) { return false; }
+            slot->taken = true;
+        }
+    }
+    return true;
+}
+
+void pool_dismiss_spares(struct async_pool *pool)
+{
+    while (pool->spares != NULL) {
+        struct worker *worker = pool->spares;
+        pool->spares = worker->next;
+        worker->quit = true;
+        call_spare(worker);
+    }
+}
+
+async_status worker_stand_aside(void)
+{
+    struct worker *worker = context.worker;
+    struct async_pool *pool = worker->pool;
+    if (worker->slot == NULL) { return ASYNC_OK; }
+    async_status status = ASYNC_OK;
+    os_mutex_lock(&pool->mutex);
+    struct slot *slot = worker->slot;
+    unsigned size = load_relaxed(&pool->size); /* relaxed: under the mutex */
+    unsigned most = pool->max_threads != 0 ? pool->max_threads : size + 64;
+    if (slot->index >= size) {
+        os_mutex_unlock(&pool->mutex);
+        worker->slot = NULL;
+        empty_slot(slot);
+        os_mutex_lock(&pool->mutex);
+        slot->taken = false;
+        pool_fill_slots(pool);
+    } else if ((pool->spares == NULL && pool->threads >= most) || !pool_call_worker(pool, slot)) {
+        status = ASYNC_BUSY;
+    } else {
+        worker->slot = NULL;
+    }
+    os_mutex_unlock(&pool->mutex);
+    return status;
+}
+
+void pool_wake_all(struct async_pool *pool)
+{
+    event_notify(&pool->idle, UINT32_MAX);
+}
