@@ -1,0 +1,4 @@
+// async.cpp of chain.
+#include "config.h"
+
+#include "../stream/async.h"

@@ -1,0 +1,4 @@
+// openmp.cpp of chain.
+#include "config.h"
+
+#include "../stream/openmp.h"

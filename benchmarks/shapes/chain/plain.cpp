@@ -1,0 +1,4 @@
+// plain.cpp of chain.
+#include "config.h"
+
+#include "../stream/plain.h"

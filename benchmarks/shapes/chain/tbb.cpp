@@ -1,0 +1,4 @@
+// tbb.cpp of chain.
+#include "config.h"
+
+#include "../stream/tbb.h"

@@ -1,0 +1,4 @@
+// async.cpp of power.
+#include "config.h"
+
+#include "../stream/async.h"

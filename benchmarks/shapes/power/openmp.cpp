@@ -1,0 +1,4 @@
+// openmp.cpp of power.
+#include "config.h"
+
+#include "../stream/openmp.h"

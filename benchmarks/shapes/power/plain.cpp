@@ -1,0 +1,4 @@
+// plain.cpp of power.
+#include "config.h"
+
+#include "../stream/plain.h"

@@ -1,0 +1,4 @@
+// tbb.cpp of power.
+#include "config.h"
+
+#include "../stream/tbb.h"
