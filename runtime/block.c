@@ -1,12 +1,12 @@
 /* block.c: stores of blocks: free lists by size class, each thread's own, and a depot behind them.
  *
  * Magazines (Bonwick and Adams, USENIX 2001): a thread takes blocks from, and gives them back to,
- * two magazines of its own per size class; only a whole magazine, full or empty, passes through the depot.
- * So blocks that one thread allocates and another frees cross over in one exchange per
+ * two magazines of its own per size class; only a whole magazine, full or empty, passes through the
+ * depot. So blocks that one thread allocates and another frees cross over in one exchange per
  * magazine. Differences from the paper: the depot has no lock. It is an array of slots for each
- * class, each NULL or one magazine; to put one is a CAS from NULL, to get one an exchange with NULL, and
- * whoever got the pointer owns all that hangs on it. No pointer is followed before it is owned,
- * so there is no ABA.
+ * class, each NULL or one magazine; to put one is a CAS from NULL, to get one an exchange with
+ * NULL, and whoever got the pointer owns all that hangs on it. No pointer is followed before it is
+ * owned, so there is no ABA.
  *
  * The stores of users' allocators have no thread's lists: one block is a magazine.
  *
@@ -17,13 +17,14 @@
  * Invariants
  *   I1 A block is in one place: used (refs > 0), in one thread's list, or in one depot slot.
  *   I2 refs is written by holders only; on a block that nobody uses it is 0.
- *   I3 A store outlives its used blocks: each of them holds a count of it. Blocks in its depot do not, and
- *      are freed with it.
+ *   I3 A store outlives its used blocks: each of them holds a count of it. Blocks in its depot do
+ *      not, and are freed with it.
  *
  * Orders
  *   B1 put, slot (acq_rel)         -> B2: the magazine's blocks and their links.
  *   B2 get, slot (acq_rel)         <- B1.
- *   B3 release, refs (acq_rel)     -> B3, B4: what holders did with the block is over before it is reused.
+ *   B3 release, refs (acq_rel)     -> B3, B4: what holders did with the block is over before it is
+ *   reused.
  *   B4 release, refs (acquire)     <- B3: all counts are the caller's.
  *   B5 release, store refs (acq_rel) -> B5: what was put into its depot is there for who frees it.
  * Layer: 2 */
@@ -50,7 +51,8 @@ struct depot {
 };
 
 struct store {
-    shared_u64      refs;      /* one for the owner, one for each used block; the default store's is not counted */
+    /* one for the owner, one for each used block; the default store's is not counted */
+    shared_u64      refs;
     bool            counted;
     async_allocator allocator; /* allocate NULL: aligned_alloc and free */
     struct depot    depots[CLASSES];
@@ -145,7 +147,8 @@ static struct block *depot_get(struct store *store, uint32_t size_class)
 {
     struct depot *depot = &store->depots[size_class];
     for (unsigned i = 0, count = depot_slots(store, size_class); i < count; i++) {
-        if (load_relaxed(&depot->slots[i]) == NULL) { continue; } /* relaxed: only saves the exchange */
+        /* relaxed: only saves the exchange */
+        if (load_relaxed(&depot->slots[i]) == NULL) { continue; }
         struct block *first = exchange_acq_rel(&depot->slots[i], NULL); /* B2 <- B1. LP */
         if (first != NULL) { return first; }
     }
@@ -159,7 +162,8 @@ static void depot_put(struct store *store, uint32_t size_class, struct block *fi
     for (unsigned i = 0, count = depot_slots(store, size_class); i < count; i++) {
         struct block *none = NULL;
         /* relaxed: only saves the CAS */
-        if (load_relaxed(&depot->slots[i]) == NULL && cas_acq_rel(&depot->slots[i], &none, first)) { /* B1 -> B2. LP */
+        /* B1 -> B2. LP */
+        if (load_relaxed(&depot->slots[i]) == NULL && cas_acq_rel(&depot->slots[i], &none, first)) {
             return;
         }
     }
@@ -285,7 +289,8 @@ static void block_keep(struct store *store, struct block *block)
 void block_release(struct block *block, uint64_t count)
 {
     if (unlikely(count == 0)) { return; }
-    if (load_acquire(&block->refs) == count) { /* B4 <- B3: no one else has any, so no one can add one */
+    /* B4 <- B3: no one else has any, so no one can add one */
+    if (load_acquire(&block->refs) == count) {
         store_relaxed(&block->refs, 0); /* relaxed: the caller's alone */
     } else {
         uint64_t before = sub_acq_rel(&block->refs, count); /* B3 -> B3, B4 */
@@ -312,7 +317,8 @@ struct store *store_create(const async_allocator *allocator)
 
 struct store *store_retain(struct store *store)
 {
-    if (store->counted) { add_relaxed(&store->refs, 1); } /* relaxed: the caller has a count already */
+    /* relaxed: the caller has a count already */
+    if (store->counted) { add_relaxed(&store->refs, 1); }
     return store;
 }
 

@@ -1,8 +1,8 @@
 /* block.h: the memory that items travel in: aligned, counted, recycled.
  *
- * A block is one run of memory. A run is a piece of a block with items in it, and holds one count of it; who
- * holds the last count gives the block back to the store that it came from. Stores are counted
- * too: blocks that are in use hold theirs.
+ * A block is one run of memory. A run is a piece of a block with items in it, and holds one count
+ * of it; who holds the last count gives the block back to the store that it came from. Stores are
+ * counted too: blocks that are in use hold theirs.
  *
  * The default store (no allocator of the user's) keeps per-thread free lists by size class, and
  * a depot behind them that threads exchange whole magazines of blocks through; the stores of
@@ -19,7 +19,8 @@
 
 struct store;
 
-struct store *store_default(void);                             /* never fails; retain/release are no-ops on it */
+/* never fails; retain/release are no-ops on it */
+struct store *store_default(void);
 struct store *store_create(const async_allocator *allocator);  /* NULL: no memory */
 struct store *store_retain(struct store *store);
 void          store_drop(struct store *store);
@@ -62,8 +63,8 @@ static inline void block_retain_own(struct block *block, uint64_t count)
 /* Of `count` counts, all of them the caller's, one is left. */
 static inline void block_fold(struct block *block, uint64_t count)
 {
-    /* relaxed (first): only a hint of what the caller itself owns: where all counts are the caller's, nobody else may
-     * change the word. relaxed (second): as that. */
+    /* relaxed (first): only a hint of what the caller itself owns: where all counts are the
+     * caller's, nobody else may change the word. relaxed (second): as that. */
     if (load_relaxed(&block->refs) == count) {
         store_relaxed(&block->refs, 1);
     } else {

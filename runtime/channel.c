@@ -2,17 +2,18 @@
  *
  * Who changes the channel looks for waiters afterwards: a put serves the readers, a take the
  * writers, the end tells everyone. Both lists look at words that move by seq_cst operations
- * before that (W1, W2 in waitlist.c; Q9 to Q14 in queue.c; C5, C6 here). A take serves the readers too:
- * one that took less than it was told of leaves the rest to the next.
+ * before that (W1, W2 in waitlist.c; U9 to U14 in queue.c; C5, C6 here). A take serves the readers
+ * too: one that took less than it was told of leaves the rest to the next.
  *
- * Endings: the queue's own close decides what was accepted. `ended` is set before it, so that who finds
- * the queue at its end finds the reason too. Who abandons the channel closes it, and then takes and discards
- * until the queue is at its end: a slot that is published before the end is found by
- * that, one that is not is spoiled, and its writer refused. So each item that was accepted is
- * claimed once, by a reader or by who passes it to the discard callback.
+ * Endings: the queue's own close decides what was accepted. `ended` is set before it, so that who
+ * finds the queue at its end finds the reason too. Who abandons the channel closes it, and then
+ * takes and discards until the queue is at its end: a slot that is published before the end is
+ * found by that, one that is not is spoiled, and its writer refused. So each item that was accepted
+ * is claimed once, by a reader or by who passes it to the discard callback.
  *
  * Invariants
- *   I1 bounded: taken <= claimed <= put <= reserved <= taken + capacity, but for channel_put's runs.
+ *   I1 bounded: taken <= claimed <= put <= reserved <= taken + capacity, but for channel_put's
+ *   runs.
  *   I2 `ended` changes once, from OK.
  *   I3 Whoever calls holds a count of the channel, by an end or by its own.
  *
@@ -41,7 +42,8 @@ static bool reader_met(void *context, size_t need)
 static bool writer_met(void *context, size_t need)
 {
     const struct channel *channel = context;
-    uint64_t taken = load_seq_cst(&channel->taken), reserved = load_seq_cst(&channel->reserved); /* C6 <- C5 */
+    /* C6 <- C5 */
+    uint64_t taken = load_seq_cst(&channel->taken), reserved = load_seq_cst(&channel->reserved);
     return (int64_t)(reserved - taken) <= (int64_t)(channel->capacity - need) || queue_closed(&channel->queue);
 }
 
@@ -110,7 +112,8 @@ size_t channel_take(struct channel *channel, size_t count, size_t unit, struct r
 void channel_end(struct channel *channel, async_status status)
 {
     uint32_t open = ASYNC_OK;
-    cas_acq_rel(&channel->ended, &open, (uint32_t)status); /* C3 -> C4. A failure: it has ended already (I3) */
+    /* C3 -> C4. A failure: it has ended already (I3) */
+    cas_acq_rel(&channel->ended, &open, (uint32_t)status);
     STEP("channel_end: status");
     queue_close(&channel->queue);
     waitlist_tell_all(&channel->readers);

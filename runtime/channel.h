@@ -1,9 +1,9 @@
 /* channel.h: a queue of runs with two counted ends, a capacity, waiters on both sides and a
  * final status. Plain channels and the outputs of tasks are both one of these.
  *
- * What can be read is counted by the queue itself (queue_available); it steers waiters. A bounded channel also
- * counts the room: `reserved` by writers before they put, `taken` by readers after they took. What a
- * take gets is decided by the queue alone.
+ * What can be read is counted by the queue itself (queue_available); it steers waiters. A bounded
+ * channel also counts the room: `reserved` by writers before they put, `taken` by readers after
+ * they took. What a take gets is decided by the queue alone.
  *
  * Layer: 2 */
 #ifndef ASYNC_RUNTIME_CHANNEL_H
@@ -24,7 +24,8 @@ struct async_writer {
 };
 
 struct async_reader {
-    shared_u32           holders; /* last one gone: channel->abandoned, then the items are discarded */
+    /* last one gone: channel->abandoned, then the items are discarded */
+    shared_u32           holders;
     async_pre_read_fn   *pre;
     void                *pre_context;
     async_post_read_fn  *post;
@@ -36,8 +37,10 @@ struct channel {
     /* Read by everyone, written seldom. */
     shared_u32          refs;       /* one for each end that has holders, one for each call in progress that needs it to live
                                        past its own end, one for the task that owns it; at 0 `destroy` is called */
-    void              (*destroy)(struct channel *channel); /* frees its memory; all else is done by then */
-    struct async_task  *task;       /* whose output this is; NULL: a plain channel. Set once, before the channel is shared */
+    /* frees its memory; all else is done by then */
+    void              (*destroy)(struct channel *channel);
+    /* whose output this is; NULL: a plain channel. Set once, before the channel is shared */
+    struct async_task  *task;
     struct store       *store;      /* of copies of what is written */
     size_t              item_size;
     size_t              capacity;   /* items; SIZE_MAX: unbounded */
@@ -46,9 +49,13 @@ struct channel {
     void               *context;    /* of discard and release */
     struct channel     *discards_to; /* where items go that nobody read, if not NULL: a task that passes items on hands
                                        them to its input's callback. Holds one count of it */
-    shared_bool         abandoned;  /* no reader any more; the queue is closed, and what was in it is discarded */
-    shared_u32          ended;      /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is closed */
-    shared_u32          alarms;     /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
+    /* no reader any more; the queue is closed, and what was in it is discarded */
+    shared_bool         abandoned;
+    /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is
+     * closed */
+    shared_u32          ended;
+    /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
+    shared_u32          alarms;
     char                name[64];
 
     struct async_writer writer;
@@ -57,8 +64,9 @@ struct channel {
     struct queue        queue;
     struct waitlist     readers;    /* need: items, of which `capacity` are enough */
     struct waitlist     writers;    /* need: room */
-    /* Bounded only: items that writers have put or are about to put, and items that were taken; both since the
-     * beginning. Room is capacity - (reserved - taken). Each on the line of those who write it. */
+    /* Bounded only: items that writers have put or are about to put, and items that were taken;
+     * both since the beginning. Room is capacity - (reserved - taken). Each on the line of those
+     * who write it. */
     alignas(FALSE_SHARING) shared_u64 reserved;
     alignas(FALSE_SHARING) shared_u64 taken;
 };
@@ -106,13 +114,16 @@ ALWAYS_INLINE void channel_taken(struct channel *channel, size_t count)
         STEP("channel_take: counted");
         waitlist_serve(&channel->writers);
     }
-    waitlist_serve(&channel->readers); /* who was told together with the caller may go on with less */
+    /* who was told together with the caller may go on with less */
+    waitlist_serve(&channel->readers);
 }
 
-/* Takes as queue_take does, counts it and serves the writers (and the readers, where there is more). */
+/* Takes as queue_take does, counts it and serves the writers (and the readers, where there is
+ * more). */
 size_t channel_take(struct channel *channel, size_t count, size_t unit, struct run *run, void *bounce, bool *end);
 
-/* Takes up to count items by copy; returns how many. *end, where they are fewer: as queue_take's. */
+/* Takes up to count items by copy; returns how many. *end, where they are fewer: as queue_take's.
+ * */
 ALWAYS_INLINE size_t channel_read(struct channel *channel, void *items, size_t count, bool *end)
 {
     size_t taken = likely(count == 1 && channel->item_size == sizeof(uint64_t))
@@ -122,11 +133,13 @@ ALWAYS_INLINE size_t channel_read(struct channel *channel, void *items, size_t c
     return taken;
 }
 
-/* Sets the final status (the first one stays), closes the queue and tells all waiters on both sides. */
+/* Sets the final status (the first one stays), closes the queue and tells all waiters on both
+ * sides. */
 void channel_end(struct channel *channel, async_status status);
 
-/* The last reader is gone: ends the channel with `status`, which nobody will read, and discards all that was
- * accepted: what is put at the same time is either refused or among it. May be repeated. */
+/* The last reader is gone: ends the channel with `status`, which nobody will read, and discards all
+ * that was accepted: what is put at the same time is either refused or among it. May be repeated.
+ * */
 void channel_abandon(struct channel *channel, async_status status);
 
 /* Passes items to the discard callback, if there is one. */

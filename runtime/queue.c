@@ -3,9 +3,10 @@
  * Algorithm: a linked list of segments, each an array of one-shot slots and a counter that hands
  * them out by fetch-and-add: the FAAArrayQueue of Ramalhete and Correia (2016), itself after the
  * CRQ of Morrison and Afek (PPoPP 2013). Differences:
- *   - Readers take no tickets. A segment has one cursor (slot, items taken of its run), and a reader
- *     claims items by moving it with a CAS. So a batch is one slot that any number of readers
- *     share, an empty read uses nothing up, and readers do not write to slots, but to spoil one.
+ *   - Readers take no tickets. A segment has one cursor (slot, items taken of its run), and a
+ *     reader claims items by moving it with a CAS. So a batch is one slot that any number of
+ *     readers share, an empty read uses nothing up, and readers do not write to slots, but to spoil
+ *     one.
  *   - Close: a bit in the tail segment's ticket word, then a sentinel in its `next`.
  *   - A slot is spoiled by a reader only when its ticket is out and was not used for a while.
  *   - Each item of a run is one count of the run's block, so that a reader which claims some of
@@ -15,12 +16,12 @@
  *
  * Slot, `state`: PENDING (0) -> items << STATE_COUNT | INLINE or BLOCK   its writer publishes (CAS)
  *                PENDING     -> SPOILED   a reader gives up on the writer (CAS); either is final.
- * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows by 1 for each attempt to
- *   put; CLOSED is set once, together with the limit, the number asked for until then. A ticket
- *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; any other leads to the next segment, or
- *   to the end. The number stays below 2^32: attempts past the slots are as many as threads race
- *   for one segment, since they move `tail` on, and attempts past the close as many as race with it, since they set
- *   `closed`.
+ * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows by 1 for each attempt
+ *   to put; CLOSED is set once, together with the limit, the number asked for until then. A ticket
+ *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; any other leads to the
+ *   next segment, or to the end. The number stays below 2^32: attempts past the slots are as many
+ *   as threads race for one segment, since they move `tail` on, and attempts past the close as many
+ *   as race with it, since they set `closed`.
  * Segment, `cursor`: items taken << CURSOR_FROM | slot; grows only, up to SEGMENT_SLOTS.
  * Segment, `next`: NULL -> a segment (a writer appends) or CLOSED_END (the queue is closed); final.
  *
@@ -28,39 +29,42 @@
  *   I1 Slots below the cursor's are finished; so are all slots of segments before `head`.
  *   I2 `head` is at or before `tail`; `tail` is the last segment, or the one before it.
  *   I3 A segment gets a next segment only when all its slots are given out.
- *   I4 Once `next` is CLOSED_END nothing can be appended, and CLOSED was set before it: no slot can be
- *      given out. What is published after that had its ticket from before; the reader that would
+ *   I4 Once `next` is CLOSED_END nothing can be appended, and CLOSED was set before it: no slot can
+ *      be given out. What is published after that had its ticket from before; the reader that would
  *      report the end spoils such a slot first, and its writer finds the queue closed.
  *   I5 A segment is retired once, by who moved `head` off it, after `tail` had left it.
- *   I6 A slot's words are written before it is published, and not changed while its segment is protected.
+ *   I6 A slot's words are written before it is published, and not changed while its segment is
+ *   protected.
  *   I7 The items of a BLOCK slot that are not claimed hold as many counts of the block.
  *
- * Linearization: put: the CAS that publishes the slot, or that appends the segment with the item in it. Take: the CAS
- * of the cursor. Empty: the load that finds no ticket given out for the cursor's slot, or no next segment. Close: the
- * CAS of CLOSED_END. A put that publishes after that is ordered just before it: nobody has seen it missing.
+ * Linearization: put: the CAS that publishes the slot, or that appends the segment with the item in
+ * it. Take: the CAS of the cursor. Empty: the load that finds no ticket given out for the cursor's
+ * slot, or no next segment. Close: the CAS of CLOSED_END. A put that publishes after that is
+ * ordered just before it: nobody has seen it missing.
  *
- * Progress: put: a slot is lost only to a reader that spoiled it, and a writer that has lost all slots of a segment
- * puts its item together with the next segment; so of the writers some one gets through. Take: a claim is lost only to
- * another claim, and then backs off for a bounded time. Nobody waits for a stopped thread. Not
- * promised: that one certain writer gets through while readers keep spoiling its slots.
+ * Progress: put: a slot is lost only to a reader that spoiled it, and a writer that has lost all
+ * slots of a segment puts its item together with the next segment; so of the writers some one gets
+ * through. Take: a claim is lost only to another claim, and then backs off for a bounded time.
+ * Nobody waits for a stopped thread. Not promised: that one certain writer gets through while
+ * readers keep spoiling its slots.
  *
- * Reclamation: segments are blocks of the default store, protected by hazard pointers: RECLAIM_HEAD by readers,
- * RECLAIM_TAIL by writers.
+ * Reclamation: segments are blocks of the default store, protected by hazard pointers: RECLAIM_HEAD
+ * by readers, RECLAIM_TAIL by writers.
  *
  * Orders
- *   Q1 publish, state (release)    -> Q2: the slot's words, the items, the block's counts.
- *   Q2 look, state (acquire)       <- Q1.
- *   Q4 append, next (acq_rel)      -> Q5: the new segment and the item in it.
- *   Q5 look, next (acquire)        <- Q4, Q6.
- *   Q6 end, next (acq_rel)         -> Q5: CLOSED was set.
- *   Q7 move, tail and head (seq_cst) -> Q8; before the scan of reclaim.c (its "source = other").
- *   Q8 look, tail and head (seq_cst) <- Q7: the segment's contents; the second look of reclaim.h.
- *   Q9 closed, flag (seq_cst)      -> Q10: before the look at who waits.
- *   Q10 look, closed (seq_cst)     <- Q9: after the announcement of who waits.
- *   Q11 close, tickets (acq_rel)   -> Q12: coherence: of two operations on the word one is first.
- *   Q12 ticket, tickets (seq_cst)  <- Q11; -> Q13: before the look at who waits.
- *   Q13 count, tickets and more (seq_cst) <- Q12, Q14: after the announcement of who waits.
- *   Q14 more, more_put and more_taken (seq_cst) -> Q13: as Q12.
+ *   U1 publish, state (release)    -> U2: the slot's words, the items, the block's counts.
+ *   U2 look, state (acquire)       <- U1.
+ *   U4 append, next (acq_rel)      -> U5: the new segment and the item in it.
+ *   U5 look, next (acquire)        <- U4, U6.
+ *   U6 end, next (acq_rel)         -> U5: CLOSED was set.
+ *   U7 move, tail and head (seq_cst) -> U8; before the scan of reclaim.c (its "source = other").
+ *   U8 look, tail and head (seq_cst) <- U7: the segment's contents; the second look of reclaim.h.
+ *   U9 closed, flag (seq_cst)      -> U10: before the look at who waits.
+ *   U10 look, closed (seq_cst)     <- U9: after the announcement of who waits.
+ *   U11 close, tickets (acq_rel)   -> U12: coherence: of two operations on the word one is first.
+ *   U12 ticket, tickets (seq_cst)  <- U11; -> U13: before the look at who waits.
+ *   U13 count, tickets and more (seq_cst) <- U12, U14: after the announcement of who waits.
+ *   U14 more, more_put and more_taken (seq_cst) -> U13: as U12.
  * Layer: 2 */
 #include "check.h"
 #include "queue_segment.h"
@@ -79,7 +83,7 @@ static struct queue_segment *segment_new(uint64_t number)
     struct block *block = block_new(store_default(), sizeof(struct queue_segment));
     if (block == NULL) { return NULL; }
     struct queue_segment *segment = (struct queue_segment *)(void *)block->data;
-    /* relaxed (all): published with the segment (Q4, Q7) */
+    /* relaxed (all): published with the segment (U4, U7) */
     store_relaxed(&segment->tickets, 0);
     store_relaxed(&segment->next, NULL);
     store_relaxed(&segment->cursor, 0);
@@ -88,7 +92,8 @@ static struct queue_segment *segment_new(uint64_t number)
     segment->number = number;
     segment->retired.object = segment;
     segment->retired.free = segment_free;
-    for (size_t i = 0; i < SEGMENT_SLOTS; i++) { store_relaxed(&segment->slots[i].state, PENDING); } /* relaxed: as above */
+    /* relaxed: as above */
+    for (size_t i = 0; i < SEGMENT_SLOTS; i++) { store_relaxed(&segment->slots[i].state, PENDING); }
     return segment;
 }
 
@@ -118,14 +123,16 @@ void queue_destroy(struct queue *queue)
 size_t queue_available(const struct queue *queue)
 {
     struct reclaim_record *record = reclaim_enter();
-    /* First what was put, then what was taken: what is taken in between is left out twice, not counted twice. */
+    /* First what was put, then what was taken: what is taken in between is left out twice, not
+     * counted twice. */
     const struct queue_segment *tail = protect(record, RECLAIM_TAIL, &queue->tail);
-    uint64_t put = given_out(load_seq_cst(&tail->tickets)); /* Q13 <- Q12 */
+    uint64_t put = given_out(load_seq_cst(&tail->tickets)); /* U13 <- U12 */
     put = tail->number * SEGMENT_SLOTS + (put < SEGMENT_SLOTS ? put : SEGMENT_SLOTS);
-    put += load_seq_cst(&queue->more_put); /* Q13 <- Q14 */
+    put += load_seq_cst(&queue->more_put); /* U13 <- U14 */
     const struct queue_segment *head = protect(record, RECLAIM_HEAD, &queue->head);
-    uint64_t taken = head->number * SEGMENT_SLOTS + (load_seq_cst(&head->cursor) & CURSOR_SLOT); /* Q13 */
-    taken += load_seq_cst(&queue->more_taken); /* Q13 <- Q14 */
+    /* U13 */
+    uint64_t taken = head->number * SEGMENT_SLOTS + (load_seq_cst(&head->cursor) & CURSOR_SLOT);
+    taken += load_seq_cst(&queue->more_taken); /* U13 <- U14 */
     reclaim_leave(record);
     return put > taken ? (size_t)(put - taken) : 0;
 }
@@ -135,7 +142,7 @@ size_t queue_available(const struct queue *queue)
 /* The next ticket of the protected segment. */
 ALWAYS_INLINE uint64_t ticket_take(struct queue_segment *segment)
 {
-    uint64_t ticket = add_seq_cst(&segment->tickets, 1); /* Q12 -> Q13, <- Q11 */
+    uint64_t ticket = add_seq_cst(&segment->tickets, 1); /* U12 -> U13, <- U11 */
     STEP("queue_put: ticket");
     return ticket;
 }
@@ -151,18 +158,20 @@ ALWAYS_INLINE bool slot_publish(struct slot *slot, uint64_t state, const uint64_
 {
     uint64_t pending = PENDING;
     slot_fill(slot, words, word_count);
-    return cas_release(&slot->state, &pending, state); /* Q1 -> Q2. LP: put */
+    return cas_release(&slot->state, &pending, state); /* U1 -> U2. LP: put */
 }
 
-/* CLOSED is set in the protected segment. True: the queue is closed. False: there was a next segment. */
+/* CLOSED is set in the protected segment. True: the queue is closed. False: there was a next
+ * segment. */
 static bool finish_close(struct queue *queue, struct queue_segment *segment)
 {
     struct queue_segment *next = NULL;
-    if (!cas_acq_rel(&segment->next, &next, CLOSED_END) && next != CLOSED_END) { /* Q6 -> Q5. LP: close */
+    /* U6 -> U5. LP: close */
+    if (!cas_acq_rel(&segment->next, &next, CLOSED_END) && next != CLOSED_END) {
         tail_move(queue, segment, next);
         return false;
     }
-    store_seq_cst(&queue->closed, true); /* Q9 -> Q10 */
+    store_seq_cst(&queue->closed, true); /* U9 -> U10 */
     return true;
 }
 
@@ -173,14 +182,14 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
                                const uint64_t *words, size_t word_count)
 {
     if ((ticket & CLOSED) != 0) { return finish_close(queue, segment) ? ATTEMPT_CLOSED : ATTEMPT_AGAIN; }
-    struct queue_segment *next = load_acquire(&segment->next); /* Q5 <- Q4, Q6 */
+    struct queue_segment *next = load_acquire(&segment->next); /* U5 <- U4, U6 */
     if (next == NULL) {
         struct queue_segment *fresh = segment_new(segment->number + 1);
         if (fresh == NULL) { return ATTEMPT_NO_MEMORY; }
         slot_fill(&fresh->slots[0], words, word_count);
-        store_relaxed(&fresh->slots[0].state, state); /* relaxed (both): published by Q4 */
+        store_relaxed(&fresh->slots[0].state, state); /* relaxed (both): published by U4 */
         store_relaxed(&fresh->tickets, 1);
-        if (cas_acq_rel(&segment->next, &next, fresh)) { /* Q4 -> Q5. LP: put */
+        if (cas_acq_rel(&segment->next, &next, fresh)) { /* U4 -> U5. LP: put */
             STEP("queue_put: appended");
             tail_move(queue, segment, fresh);
             return ATTEMPT_OK;
@@ -188,7 +197,7 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
         segment_free(&fresh->retired);
     }
     if (next == CLOSED_END) {
-        store_seq_cst(&queue->closed, true); /* Q9 -> Q10 */
+        store_seq_cst(&queue->closed, true); /* U9 -> U10 */
         return ATTEMPT_CLOSED;
     }
     tail_move(queue, segment, next);
@@ -217,7 +226,7 @@ static NEVER_INLINE enum queue_result put(struct queue *queue, uint64_t state, c
 /* `count` items were published. */
 ALWAYS_INLINE void count_put(struct queue *queue, size_t count)
 {
-    if (count > 1) { add_seq_cst(&queue->more_put, count - 1); } /* Q14 -> Q13 */
+    if (count > 1) { add_seq_cst(&queue->more_put, count - 1); } /* U14 -> U13 */
 }
 
 enum queue_result queue_put(struct queue *queue, const struct run *run)
@@ -250,10 +259,11 @@ enum queue_result queue_put_inline(struct queue *queue, const void *items, size_
 
 enum queue_result queue_put_word(struct queue *queue, uint64_t word)
 {
-    /* The short way, of a thread that uses this queue again: nothing but the ticket and the slot. */
+    /* The short way, of a thread that uses this queue again: nothing but the ticket and the slot.
+     * */
     struct reclaim_record *record = reclaim_own;
     if (likely(record != NULL && !queue_closed(queue))) {
-        struct queue_segment *segment = load_seq_cst(&queue->tail); /* Q8 <- Q7 */
+        struct queue_segment *segment = load_seq_cst(&queue->tail); /* U8 <- U7 */
         if (likely(reclaim_holds(record, RECLAIM_TAIL, segment))) {
             uint64_t ticket = ticket_take(segment);
             if (likely(ticket < SEGMENT_SLOTS && slot_publish(&segment->slots[ticket], STATE(TAG_INLINE, 1), &word, 1))) {
@@ -273,7 +283,8 @@ void queue_close(struct queue *queue)
         segment = protect(record, RECLAIM_TAIL, &queue->tail);
         uint64_t tickets = load_relaxed(&segment->tickets); /* relaxed: the CAS decides */
         while ((tickets & CLOSED) == 0 &&
-               !cas_acq_rel(&segment->tickets, &tickets, tickets | tickets << LIMIT | CLOSED)) {} /* Q11 -> Q12 */
+               /* U11 -> U12 */
+               !cas_acq_rel(&segment->tickets, &tickets, tickets | tickets << LIMIT | CLOSED)) {}
         STEP("queue_close: bit");
     } while (!finish_close(queue, segment));
     reclaim_leave(record);
@@ -281,5 +292,5 @@ void queue_close(struct queue *queue)
 
 bool queue_closed(const struct queue *queue)
 {
-    return load_seq_cst(&queue->closed); /* Q10 <- Q9 */
+    return load_seq_cst(&queue->closed); /* U10 <- U9 */
 }

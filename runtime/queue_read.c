@@ -1,38 +1,43 @@
 /* queue_read.c: the readers' half of queue.c, whose head has the algorithm, the invariants (I1 to
- * I7) and the orders (Q1 to Q14).
+ * I7) and the orders (U1 to U14).
  * Layer: 2 */
 #include "queue_segment.h"
 
 #include <string.h>
 
-#define SPINS 48         /* looks at slots whose tickets are out, in one call, before they are spoiled */
-#define AHEAD 4          /* slots that a reader fetches ahead, where it knows that they are in use */
+/* looks at slots whose tickets are out, in one call, before they are spoiled */
+#define SPINS 48
+/* slots that a reader fetches ahead, where it knows that they are in use */
+#define AHEAD 4
 #define CLOSE 2          /* slots between the reader and the writers, at most, that are a chase */
-#define CHASE 3          /* such looks in a row, none of them in vain, after which readers fall back */
+/* such looks in a row, none of them in vain, after which readers fall back */
+#define CHASE 3
 #define FALL_BACK 4      /* pauses */
 #define BACK_OFF 16      /* pauses after a claim that was lost, at first, and at most: as long as */
-#define BACK_OFF_MOST 64 /* the other reader takes for some dozens of items without being disturbed */
+/* the other reader takes for some dozens of items without being disturbed */
+#define BACK_OFF_MOST 64
 
 /* The slot's ticket is out, and it is not published. Its state after a while, not PENDING. */
 static NEVER_INLINE uint64_t slot_pass(struct slot *slot, unsigned *spins)
 {
     for (; *spins > 0; --*spins) {
         cpu_relax();
-        uint64_t state = load_acquire(&slot->state); /* Q2 <- Q1 */
+        uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
         if (state != PENDING) { return state; }
     }
     uint64_t state = PENDING;
     /* Not published before: its writer's CAS fails, and it takes another ticket. */
-    return cas_acquire(&slot->state, &state, TAG_SPOILED) ? TAG_SPOILED : state; /* Q2 <- Q1 */
+    return cas_acquire(&slot->state, &state, TAG_SPOILED) ? TAG_SPOILED : state; /* U2 <- U1 */
 }
 
 /* The protected segment is finished, and `next` follows it. */
 static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *record, struct queue_segment *segment,
                                    struct queue_segment *next)
 {
-    if (load_seq_cst(&queue->tail) == segment) { tail_move(queue, segment, next); } /* Q8 <- Q7. I5 */
+    /* U8 <- U7. I5 */
+    if (load_seq_cst(&queue->tail) == segment) { tail_move(queue, segment, next); }
     struct queue_segment *expected = segment;
-    if (cas_seq_cst(&queue->head, &expected, next)) { /* Q7 -> Q8 */
+    if (cas_seq_cst(&queue->head, &expected, next)) { /* U7 -> U8 */
         STEP("queue_take: moved");
         reclaim_retire(record, &segment->retired);
     }
@@ -46,7 +51,8 @@ static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *r
  * lets them get some slots ahead. */
 static NEVER_INLINE uint64_t tickets_look(struct queue_segment *segment, uint64_t index)
 {
-    /* relaxed (all): coherent with the tickets of all puts that happened before this call; the other two are hints */
+    /* relaxed (all): coherent with the tickets of all puts that happened before this call; the
+     * other two are hints */
     uint64_t tickets = load_relaxed(&segment->tickets); /* LP: empty */
     uint64_t given = given_out(tickets), chase = load_relaxed(&segment->chase);
     if (given <= index) {
@@ -73,7 +79,8 @@ static NEVER_INLINE void back_off(unsigned *pauses)
     if (*pauses < BACK_OFF_MOST) { *pauses *= 2; }
 }
 
-/* `count` items, from item `from` of the run, of a slot in the segment that RECLAIM_HEAD protects. */
+/* `count` items, from item `from` of the run, of a slot in the segment that RECLAIM_HEAD protects.
+ * */
 struct claim {
     const struct slot *slot;
     uint64_t           tag;
@@ -81,31 +88,35 @@ struct claim {
     size_t             count;
 };
 
-/* Claims up to count items of the first unfinished slot. 0: empty, and *end says whether for good. */
+/* Claims up to count items of the first unfinished slot. 0: empty, and *end says whether for good.
+ * */
 ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *record, size_t count, size_t unit,
                                 struct claim *claim, bool *end)
 {
     unsigned spins = SPINS, pauses = BACK_OFF;
     for (;;) {
         struct queue_segment *segment = protect(record, RECLAIM_HEAD, &queue->head);
-        /* relaxed (cursor, here and below): it says who claims what; the slot is acquired through its state (Q2) */
+        /* relaxed (cursor, here and below): it says who claims what; the slot is acquired through
+         * its state (U2) */
         uint64_t cursor = load_relaxed(&segment->cursor), index;
         while (likely((index = cursor & CURSOR_SLOT) < SEGMENT_SLOTS)) {
-            uint64_t seen = load_relaxed(&segment->seen); /* relaxed: any number that was given out will do */
+            /* relaxed: any number that was given out will do */
+            uint64_t seen = load_relaxed(&segment->seen);
             if (unlikely(seen <= index)) {
                 uint64_t tickets = tickets_look(segment, index);
                 seen = given_out(tickets);
                 if (seen <= index) {
-                    *end = (tickets & CLOSED) != 0 && load_acquire(&segment->next) == CLOSED_END; /* Q5 <- Q6 */
+                    *end = (tickets & CLOSED) != 0 && load_acquire(&segment->next) == CLOSED_END; /* U5 <- U6 */
                     return 0;
                 }
             }
             struct slot *slot = &segment->slots[index];
             if (index + AHEAD < min_size(seen, SEGMENT_SLOTS)) { prefetch_read(slot + AHEAD); }
-            uint64_t state = load_acquire(&slot->state); /* Q2 <- Q1 */
+            uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
             if (unlikely(state == PENDING)) { state = slot_pass(slot, &spins); }
             if (unlikely(state == TAG_SPOILED)) {
-                cas_relaxed(&segment->cursor, &cursor, index + 1); /* relaxed: as above. A failure: somebody else has passed it */
+                /* relaxed: as above. A failure: somebody else has passed it */
+                cas_relaxed(&segment->cursor, &cursor, index + 1);
                 cursor = load_relaxed(&segment->cursor);
                 continue;
             }
@@ -113,9 +124,10 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
             size_t take = min_size(left, count);
             if (unlikely(unit > 1 && left >= unit)) { take -= take % unit; }
             uint64_t after = take == left ? index + 1 : cursor + ((uint64_t)take << CURSOR_FROM);
-            if (likely(cas_relaxed(&segment->cursor, &cursor, after))) { /* LP: take. relaxed: as above */
+            /* LP: take. relaxed: as above */
+            if (likely(cas_relaxed(&segment->cursor, &cursor, after))) {
                 size_t more = take == left ? take - 1 : take;
-                if (more > 0) { add_seq_cst(&queue->more_taken, more); } /* Q14 -> Q13 */
+                if (more > 0) { add_seq_cst(&queue->more_taken, more); } /* U14 -> U13 */
                 claim->slot = slot;
                 claim->tag = state & TAG_MASK;
                 claim->from = from;
@@ -125,7 +137,8 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
             back_off(&pauses);
             cursor = load_relaxed(&segment->cursor);
         }
-        struct queue_segment *next = load_acquire(&segment->next); /* Q5 <- Q4, Q6. LP: empty, where it is NULL */
+        /* U5 <- U4, U6. LP: empty, where it is NULL */
+        struct queue_segment *next = load_acquire(&segment->next);
         if (next == NULL || next == CLOSED_END) {
             *end = next == CLOSED_END;
             return 0;
@@ -201,10 +214,11 @@ size_t queue_read(struct queue *queue, void *items, size_t count, bool *end)
 
 size_t queue_read_word(struct queue *queue, void *item, bool *end)
 {
-    /* The short way, of a thread that uses this queue again, for a slot that is known to be in use and has one item. */
+    /* The short way, of a thread that uses this queue again, for a slot that is known to be in use
+     * and has one item. */
     struct reclaim_record *record = reclaim_own;
     if (likely(record != NULL)) {
-        struct queue_segment *segment = load_seq_cst(&queue->head); /* Q8 <- Q7 */
+        struct queue_segment *segment = load_seq_cst(&queue->head); /* U8 <- U7 */
         if (likely(reclaim_holds(record, RECLAIM_HEAD, segment))) {
             /* relaxed (all): as in claim_next and claim_copy */
             uint64_t cursor = load_relaxed(&segment->cursor);
@@ -212,10 +226,12 @@ size_t queue_read_word(struct queue *queue, void *item, bool *end)
             if (likely(cursor < seen)) {
                 const struct slot *slot = &segment->slots[cursor];
                 if (cursor + AHEAD < seen) { prefetch_read(slot + AHEAD); }
-                uint64_t state = load_acquire(&slot->state); /* Q2 <- Q1 */
-                uint64_t word = load_relaxed(&slot->words[0]); /* relaxed: I6, once the state is known */
+                uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
+                /* relaxed: I6, once the state is known */
+                uint64_t word = load_relaxed(&slot->words[0]);
                 if (likely(state == STATE(TAG_INLINE, 1))) {
-                    if (likely(cas_relaxed(&segment->cursor, &cursor, cursor + 1))) { /* LP: take. relaxed: as above */
+                    /* LP: take. relaxed: as above */
+                    if (likely(cas_relaxed(&segment->cursor, &cursor, cursor + 1))) {
                         memcpy(item, &word, sizeof word);
                         if (end != NULL) { *end = false; }
                         return 1;

@@ -38,7 +38,8 @@ struct queue_segment {
     unsigned char  gap[FALSE_SHARING - 3 * sizeof(uint64_t) - sizeof(struct retired)];
     /* The readers' line. */
     shared_u64     cursor;
-    shared_u64     seen;   /* tickets that were given out at some time: stored, not maximized, it may fall back */
+    /* tickets that were given out at some time: stored, not maximized, it may fall back */
+    shared_u64     seen;
     shared_u64     chase;  /* looks in a row that found hardly more than one slot: a hint */
     unsigned char  gap_too[FALSE_SHARING - 3 * sizeof(uint64_t)];
     struct slot    slots[SEGMENT_SLOTS];
@@ -50,15 +51,16 @@ _Static_assert(sizeof(struct queue_segment) == 4096, "a segment fills its block"
 ALWAYS_INLINE struct queue_segment *protect(struct reclaim_record *record, enum reclaim_slot slot,
                                             const SHARED(struct queue_segment *) *source)
 {
-    struct queue_segment *segment = load_seq_cst(source); /* Q8 <- Q7 */
+    struct queue_segment *segment = load_seq_cst(source); /* U8 <- U7 */
     while (unlikely(!reclaim_holds(record, slot, segment))) {
         reclaim_hold(record, slot, segment);
-        segment = load_seq_cst(source); /* Q8 <- Q7 */
+        segment = load_seq_cst(source); /* U8 <- U7 */
     }
     return segment;
 }
 
-/* Of a ticket word: the tickets that were given out before the close; more than there are slots, perhaps. */
+/* Of a ticket word: the tickets that were given out before the close; more than there are slots,
+ * perhaps. */
 ALWAYS_INLINE uint64_t given_out(uint64_t tickets)
 {
     return likely((tickets & CLOSED) == 0) ? tickets : tickets >> LIMIT & LIMIT_MASK;
@@ -68,7 +70,7 @@ ALWAYS_INLINE uint64_t given_out(uint64_t tickets)
 static inline void tail_move(struct queue *queue, struct queue_segment *from,
                              struct queue_segment *to)
 {
-    cas_seq_cst(&queue->tail, &from, to); /* Q7 -> Q8; a failure: somebody else has moved it */
+    cas_seq_cst(&queue->tail, &from, to); /* U7 -> U8; a failure: somebody else has moved it */
 }
 
 #endif

@@ -2,9 +2,9 @@
  *
  * All records hang in one list that only grows; a record is given back, not freed, and so the list
  * is as long as the largest number of threads that were in it at once. A thread finds its own
- * record in a thread-local variable; a destructor of thread-specific data gives it back. Where there
- * is no such destructor (it has run already, or the system has no key left) the record is *brief*:
- * it is given back at the end of every operation.
+ * record in a thread-local variable; a destructor of thread-specific data gives it back. Where
+ * there is no such destructor (it has run already, or the system has no key left) the record is
+ * *brief*: it is given back at the end of every operation.
  *
  * In the child of a fork the thread that forked goes on with its own record. The records of
  * the other threads stay owned for good, with what they point at: a bounded loss.
@@ -32,8 +32,8 @@
  *   H9 scan, list (seq_cst)           <- H7: a record that is published after it holds nothing
  *      that was unlinked before it: its first H1 follows H7, and its H2 follows H1.
  *
- * H9 and H3 are seq_cst with H1 and H2 for the StoreLoad pair of reclaim.h; H7's CAS is seq_cst for the
- * same reason.
+ * H9 and H3 are seq_cst with H1 and H2 for the StoreLoad pair of reclaim.h; H7's CAS is seq_cst for
+ * the same reason.
  * Layer: 1 */
 #include "reclaim.h"
 
@@ -92,7 +92,8 @@ static struct reclaim_record *take_old(void)
          record != NULL; record = record->next) {
         uint32_t unowned = 0;
         /* relaxed: only saves the CAS */
-        if (load_relaxed(&record->owned) == 0 && cas_acquire(&record->owned, &unowned, 1)) { /* H6 <- H5 */
+        /* H6 <- H5 */
+        if (load_relaxed(&record->owned) == 0 && cas_acquire(&record->owned, &unowned, 1)) {
             return record;
         }
     }
@@ -104,7 +105,8 @@ static struct reclaim_record *make_new(void)
 {
     struct reclaim_record *record = mem_zalloc(sizeof *record, alignof(struct reclaim_record));
     if (record == NULL) {
-        /* relaxed (both): a count that hands out indices, each once; the first look keeps it from wrapping */
+        /* relaxed (both): a count that hands out indices, each once; the first look keeps it from
+         * wrapping */
         if (load_relaxed(&spares_used) >= SPARES) { return NULL; }
         uint32_t index = add_relaxed(&spares_used, 1);
         if (index >= SPARES) { return NULL; }

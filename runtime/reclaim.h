@@ -1,4 +1,5 @@
-/* reclaim.h: the one door to deferred reclamation: hazard pointers (Michael, IEEE TPDS 15(6), 2004).
+/* reclaim.h: the one door to deferred reclamation: hazard pointers (Michael, IEEE TPDS 15(6),
+ * 2004).
  *
  * A thread that is about to follow a shared pointer writes it into one of its hazard slots and
  * looks whether the pointer is still there; who unlinks an object retires it, and it is freed when
@@ -32,12 +33,15 @@ struct retired {
 struct reclaim_record {
     /* Written by the owner, read by everyone who scans. */
     alignas(FALSE_SHARING) SHARED(void *) hazards[RECLAIM_SLOTS];
-    shared_u32             owned;          /* 0 or 1: has an owner; taken by CAS, given back by its owner */
-    bool                   brief;          /* owner's: the record is given back after each operation */
+    /* 0 or 1: has an owner; taken by CAS, given back by its owner */
+    shared_u32             owned;
+    /* owner's: the record is given back after each operation */
+    bool                   brief;
     uint32_t               retired_count;  /* owner's */
     uint32_t               scan_at;        /* owner's: the retired_count that starts a scan */
     struct retired        *retired;        /* owner's; the next owner takes it over */
-    struct reclaim_record *next;           /* older records; does not change once it is in the list */
+    /* older records; does not change once it is in the list */
+    struct reclaim_record *next;
 };
 
 extern THREAD_LOCAL struct reclaim_record *reclaim_own __attribute__((visibility("hidden")));

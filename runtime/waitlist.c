@@ -2,21 +2,24 @@
  *
  * Whoever wants something of the list asks for the turn (turn.h). A pass, made by who has it:
  * takes in what has arrived, then takes out and tells the first waiters for as long as their
- * needs, added up, are met. Who finds the turn taken has left a mark, and the holder makes another pass.
+ * needs, added up, are met. Who finds the turn taken has left a mark, and the holder makes another
+ * pass.
  *
  * Invariants
- *   I1 `first`, `last`, `places`, and every waiter's `next` from its arrival until it is told, belong to
- *      who has the turn.
+ *   I1 `first`, `last`, `places`, and every waiter's `next` from its arrival until it is told,
+ *      belong to who has the turn.
  *   I2 `count` is at least the number of waiters in `arriving` and in the list: it is raised before
  *      the push, and lowered after the unlinking.
- *   I3 The list is sorted by `place`: new ones get the next number, those that come again keep theirs.
+ *   I3 The list is sorted by `place`: new ones get the next number, those that come again keep
+ *   theirs.
  *   I4 A waiter is told once for each time it was added, or removed, never both: both happen
  *      with the turn, on a waiter that is linked.
  *
  * No wake-up is lost: let C be a change after which the first waiter's need is met. If who made C
  * saw `count` 0 (W2), its waiter's announcement (W1) is later in the order of seq_cst operations,
  * and the pass that the waiter asks for after it looks at the channel after C. Otherwise it asks
- * for a pass itself. A pass that is asked for and refused is made by the holder, after the mark (turn.h).
+ * for a pass itself. A pass that is asked for and refused is made by the holder, after the mark
+ * (turn.h).
  *
  * Orders
  *   W1 announce, count (seq_cst)  <-> W2 serve, count (seq_cst): not both miss the other; the
@@ -69,7 +72,8 @@ static void insert(struct waitlist *list, struct waiter *waiter)
 /* With the turn: takes in what has arrived, oldest first. */
 static void take_in(struct waitlist *list)
 {
-    if (load_relaxed(&list->arriving) == NULL) { return; } /* relaxed: what a mark stands for is visible (T3) */
+    /* relaxed: what a mark stands for is visible (T3) */
+    if (load_relaxed(&list->arriving) == NULL) { return; }
     struct waiter *newest = exchange_acquire(&list->arriving, NULL), *oldest = NULL; /* W4 <- W3 */
     while (newest != NULL) {
         struct waiter *waiter = newest;
@@ -95,13 +99,15 @@ static void unlink_after(struct waitlist *list, struct waiter *before)
     }
     if (list->last == waiter) { list->last = before; }
     waiter->next = NULL;
-    sub_relaxed(&list->count, 1); /* relaxed: a count too high costs a pass; turns order it with the adding */
+    /* relaxed: a count too high costs a pass; turns order it with the adding */
+    sub_relaxed(&list->count, 1);
 }
 
 static void pass(struct waitlist *list)
 {
     /* relaxed: only saves the exchange; a mark that follows W7 makes it visible (T3) */
-    bool all = load_relaxed(&list->sweep) != 0 && exchange_acquire(&list->sweep, 0) != 0; /* W8 <- W7 */
+    /* W8 <- W7 */
+    bool all = load_relaxed(&list->sweep) != 0 && exchange_acquire(&list->sweep, 0) != 0;
     take_in(list);
     size_t sum = 0;
     while (list->first != NULL) {
@@ -109,7 +115,8 @@ static void pass(struct waitlist *list)
         if (!size_add(sum, min_size(waiter->need, list->most), &sum)) { sum = SIZE_MAX; }
         if (!all && !list->met(list->context, sum)) { break; }
         unlink_after(list, NULL);
-        store_relaxed(&waiter->state, WAITER_TOLD); /* relaxed: read with the turn, or by its owner */
+        /* relaxed: read with the turn, or by its owner */
+        store_relaxed(&waiter->state, WAITER_TOLD);
         waiter->told(waiter); /* it may be gone now, or in `arriving` again */
     }
 }
@@ -128,7 +135,8 @@ static void add(struct waitlist *list, struct waiter *waiter)
     add_seq_cst(&list->count, 1); /* W1 <-> W2 */
     STEP("waitlist_add: announced");
     struct waiter *newest = load_relaxed(&list->arriving); /* relaxed: compared by the CAS */
-    do { waiter->next = newest; } while (!cas_release(&list->arriving, &newest, waiter)); /* W3 -> W4 */
+    /* W3 -> W4 */
+    do { waiter->next = newest; } while (!cas_release(&list->arriving, &newest, waiter));
     waitlist_serve_slow(list);
 }
 
@@ -154,7 +162,8 @@ void waitlist_tell_all(struct waitlist *list)
 bool waitlist_remove(struct waitlist *list, struct waiter *waiter)
 {
     uint32_t turn = TURN_FREE;
-    while (!cas_acq_rel(&list->turn, &turn, TURN_TAKEN)) { /* T1 <- T3; without a mark, so that the holder gets done */
+    /* T1 <- T3; without a mark, so that the holder gets done */
+    while (!cas_acq_rel(&list->turn, &turn, TURN_TAKEN)) {
         os_yield();
         turn = TURN_FREE;
     }

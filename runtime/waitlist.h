@@ -1,4 +1,5 @@
-/* waitlist.h: those who wait for a channel, longest-waiting first: threads and chunks of tasks alike.
+/* waitlist.h: those who wait for a channel, longest-waiting first: threads and chunks of tasks
+ * alike.
  *
  * A waiter says what it needs; whoever changes the channel calls waitlist_serve, and the waiters
  * whose need is met are taken out in order, head first, each told exactly once. The list is
@@ -6,8 +7,9 @@
  * the turn to serve; who finds the turn taken leaves a mark and goes on, and the one who has it
  * looks again. So nobody who writes or reads without waiting ever waits for another here.
  *
- * The StoreLoad pair: a waiter is announced (seq_cst add to `count`), then the channel is looked at;
- * a writer changes the channel (seq_cst), then loads `count` (seq_cst). Not both can miss the other.
+ * The StoreLoad pair: a waiter is announced (seq_cst add to `count`), then the channel is looked
+ * at; a writer changes the channel (seq_cst), then loads `count` (seq_cst). Not both can miss the
+ * other.
  *
  * Within one pass needs add up: five items tell one waiter of five, or five of one, not all. So a
  * waiter that was told, and then does not take what it needed, must call waitlist_serve when
@@ -39,9 +41,11 @@ typedef bool waitlist_met_fn(void *context, size_t need);
 
 struct waitlist {
     /* Written when somebody begins or ends to wait, and read by everyone. */
-    alignas(FALSE_SHARING) shared_u32 count; /* announced and not yet out: what the fast path looks at */
+    /* announced and not yet out: what the fast path looks at */
+    alignas(FALSE_SHARING) shared_u32 count;
     shared_u32 turn;                  /* turn.h */
-    shared_u32 sweep;                 /* tell all, at the next pass; set before the turn is asked for */
+    /* tell all, at the next pass; set before the turn is asked for */
+    shared_u32 sweep;
     SHARED(struct waiter *) arriving; /* pushed by any thread, newest first */
     struct waiter  *first, *last;     /* these three: of who has the turn */
     uint64_t        places;
@@ -52,8 +56,8 @@ struct waitlist {
 
 void waitlist_init(struct waitlist *list, waitlist_met_fn *met, void *context);
 
-/* Adds a waiter (not in a list) at the end, then serves. Its told may be called before this returns.
- * Lock-free. */
+/* Adds a waiter (not in a list) at the end, then serves. Its told may be called before this
+ * returns. Lock-free. */
 void waitlist_add(struct waitlist *list, struct waiter *waiter);
 /* The same, at the place that it had: for one that was told and found too little. */
 void waitlist_add_first(struct waitlist *list, struct waiter *waiter);
@@ -65,12 +69,13 @@ static inline void waitlist_serve(struct waitlist *list)
     if (unlikely(load_seq_cst(&list->count) != 0)) { waitlist_serve_slow(list); } /* W2 <-> W1 */
 }
 
-/* Tells all that are in the list now, met or not; some that come at the same time, perhaps. Lock-free. */
+/* Tells all that are in the list now, met or not; some that come at the same time, perhaps.
+ * Lock-free. */
 void waitlist_tell_all(struct waitlist *list);
 
 /* Takes a waiter out, waiting for the turn. True: it was in the list, and will not be told. False:
- * it has been told (told has returned) or was never added. After it the waiter's memory is the caller's.
- * Blocking: a thread that is stopped with the turn holds it up. */
+ * it has been told (told has returned) or was never added. After it the waiter's memory is the
+ * caller's. Blocking: a thread that is stopped with the turn holds it up. */
 bool waitlist_remove(struct waitlist *list, struct waiter *waiter);
 
 /* A thread that waits. */

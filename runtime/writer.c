@@ -1,7 +1,8 @@
 /* writer.c: the write end, and the making of plain channels.
  *
- * Items are always copied: a few bytes into a slot of the queue, more into blocks, of at most PIECE_BYTES
- * each, one run and one slot a block. With a pre callback the copy is made first, and the runs lie in it.
+ * Items are always copied: a few bytes into a slot of the queue, more into blocks, of at most
+ * PIECE_BYTES each, one run and one slot a block. With a pre callback the copy is made first, and
+ * the runs lie in it.
  *
  * A bounded channel is entered through `reserved`: a writer reserves as many items as it has and as
  * fit, and puts them. Who finds no room waits in
@@ -10,10 +11,10 @@
  * Progress: a write that does not wait is lock-free (the allocator and the pre callback excepted).
  *
  * Orders
- *   R1 reserve, reserved (relaxed): hands out room; what is put into it is published by the queue.
- *   R2 look, taken (acquire)          <- C5: room that readers made.
- *   R3 give back, reserved (seq_cst) -> C6: before the look at the waiters (W2).
- *   R4 release, holders (acq_rel)    -> R4: the last holder closes after all others' writes.
+ *   V1 reserve, reserved (relaxed): hands out room; what is put into it is published by the queue.
+ *   V2 look, taken (acquire)          <- C5: room that readers made.
+ *   V3 give back, reserved (seq_cst) -> C6: before the look at the waiters (W2).
+ *   V4 release, holders (acq_rel)    -> V4: the last holder closes after all others' writes.
  * Layer: 3 */
 #include "channel.h"
 #include "check.h"
@@ -76,7 +77,7 @@ async_writer *async_writer_retain(async_writer *writer)
 void async_writer_release(async_writer *writer)
 {
     if (writer == NULL) { return; }
-    uint32_t before = sub_acq_rel(&writer->holders, 1); /* R4 -> R4 */
+    uint32_t before = sub_acq_rel(&writer->holders, 1); /* V4 -> V4 */
     CHECK(before != 0);
     if (before != 1) { return; }
     struct channel *channel = channel_of_writer(writer);
@@ -122,7 +123,8 @@ struct writing {
     const unsigned char *items;   /* those that are not yet accepted */
     size_t               left;
     size_t               accepted;
-    struct block        *block;   /* the copy that a pre callback has seen; NULL: items are still to be copied */
+    /* the copy that a pre callback has seen; NULL: items are still to be copied */
+    struct block        *block;
 };
 
 /* Room for up to `count` items, now the caller's. 0: the channel is full. */
@@ -130,25 +132,25 @@ static size_t reserve(struct channel *channel, size_t count)
 {
     uint64_t reserved = load_relaxed(&channel->reserved); /* relaxed: the CAS decides */
     for (;;) {
-        /* reserved >= taken at any time; an older `taken` only makes the room smaller, and with a newer one than
-         * `reserved` the CAS fails */
-        uint64_t taken = load_acquire(&channel->taken); /* R2 <- C5 */
+        /* reserved >= taken at any time; an older `taken` only makes the room smaller, and with a
+         * newer one than `reserved` the CAS fails */
+        uint64_t taken = load_acquire(&channel->taken); /* V2 <- C5 */
         uint64_t used = reserved - taken;
         if ((int64_t)used < 0) { used = 0; }
         if (used >= channel->capacity) {
-            uint64_t again = load_seq_cst(&channel->reserved); /* C6 <- C5, R3 */
+            uint64_t again = load_seq_cst(&channel->reserved); /* C6 <- C5, V3 */
             if (again == reserved) { return 0; } /* LP: full */
             reserved = again;
             continue;
         }
         size_t room = min_size(count, channel->capacity - (size_t)used);
-        if (cas_relaxed(&channel->reserved, &reserved, reserved + room)) { return room; } /* R1 */
+        if (cas_relaxed(&channel->reserved, &reserved, reserved + room)) { return room; } /* V1 */
     }
 }
 
 static void give_back(struct channel *channel, size_t room)
 {
-    sub_seq_cst(&channel->reserved, room); /* R3 -> C6 */
+    sub_seq_cst(&channel->reserved, room); /* V3 -> C6 */
     waitlist_serve(&channel->writers);
 }
 
@@ -284,7 +286,8 @@ async_status async_writer_write(async_writer *writer, const void *items, size_t 
     if (unlikely(items == NULL || !size_mul(count, channel->item_size, &bytes) || bytes > PTRDIFF_MAX)) {
         return ASYNC_INVALID;
     }
-    DEBUG_CHECK(load_relaxed(&writer->holders) != 0); /* relaxed: a released end is the caller's mistake */
+    /* relaxed: a released end is the caller's mistake */
+    DEBUG_CHECK(load_relaxed(&writer->holders) != 0);
     if (likely(bytes <= QUEUE_INLINE && !channel_bounded(channel) && writer->pre == NULL)) {
         enum queue_result result = channel_put_inline(channel, items, count, bytes);
         if (likely(result == QUEUE_OK)) { *written = count; }
