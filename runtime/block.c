@@ -32,6 +32,7 @@
 
 #include "check.h"
 #include "mem.h"
+#include "os.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -44,6 +45,9 @@
 #define MAGAZINE_BLOCKS 32u
 #define DEPOT_BYTES ((size_t)1 << 20)
 #define DEPOT_SLOTS 32u
+#define TRIM_LEAST ((int64_t)2 << 20)     /* bytes: what may stay loose */
+#define TRIM_MOST ((int64_t)64 << 20)     /* the same where memory keeps coming and going */
+#define REGRET_NS 50000000u
 
 struct depot {
     /* Written by any thread; one magazine each, or NULL. */
@@ -54,6 +58,10 @@ struct store {
     /* one for the owner, one for each used block; the default store's is not counted */
     shared_u64      refs;
     bool            counted;
+    shared_i64      held;      /* default store: bytes of all its blocks, cached ones too */
+    shared_i64      loose;     /* bytes that were freed since the system last got some back */
+    shared_i64      may_loose; /* TRIM_LEAST to TRIM_MOST */
+    shared_u64      trimmed;   /* when that was; 0: it has been judged */
     async_allocator allocator; /* allocate NULL: aligned_alloc and free */
     struct depot    depots[CLASSES];
 };
@@ -70,7 +78,7 @@ struct cache {
     struct bin bins[CLASSES];
 };
 
-static struct store         default_store;
+static struct store         default_store = {.may_loose = TRIM_LEAST};
 static THREAD_LOCAL struct cache *own;   /* this thread's lists; NULL: none yet, or no more */
 static THREAD_LOCAL bool    refused;     /* it gets none: it is ending, or there was no key */
 static pthread_key_t        key;
@@ -106,15 +114,45 @@ static unsigned depot_slots(const struct store *store, uint32_t size_class)
     return slots < 2 ? 2 : slots > DEPOT_SLOTS ? DEPOT_SLOTS : (unsigned)slots;
 }
 
+/* So many bytes were freed. What the free lists still hold lies anywhere in the allocator's memory,
+ * which by itself would give nothing back from below it. It is told to when half as much was freed
+ * as is still held: a burst that drains costs a handful of such calls. */
+static void give_back(struct store *store, int64_t bytes)
+{
+    /* relaxed (all): statistics; who resets the sum to 0 is the one that trims */
+    int64_t held = add_relaxed(&store->held, -bytes) - bytes;
+    int64_t loose = add_relaxed(&store->loose, bytes) + bytes;
+    if (loose < load_relaxed(&store->may_loose) || loose < held / 2) { return; }
+    if (!cas_relaxed(&store->loose, &loose, 0)) { return; }
+    mem_trim();
+    store_relaxed(&store->trimmed, os_now_ns());
+}
+
+/* Memory is wanted for the first time since some was given back at `trimmed`. If that was just now,
+ * it was a mistake: more may stay loose from here on. */
+static void judge_trim(struct store *store, uint64_t trimmed)
+{
+    /* relaxed (all): statistics; who resets the time judges */
+    if (!cas_relaxed(&store->trimmed, &trimmed, 0)) { return; }
+    int64_t may = load_relaxed(&store->may_loose);
+    may = os_now_ns() - trimmed < REGRET_NS ? may * 2 : may / 2;
+    store_relaxed(&store->may_loose, may < TRIM_LEAST ? TRIM_LEAST : may > TRIM_MOST ? TRIM_MOST : may);
+}
+
 static struct block *memory_new(struct store *store, uint32_t size_class, size_t capacity)
 {
     size_t bytes;
     if (!size_add(capacity, sizeof(struct block), &bytes)) { return NULL; }
-    struct block *block = store->allocator.allocate != NULL
-                              ? store->allocator.allocate(bytes, CACHE_LINE, store->allocator.context)
-                              : aligned_alloc(CACHE_LINE, bytes);
+    const async_allocator *from = &store->allocator;
+    struct block *block = from->allocate != NULL ? from->allocate(bytes, CACHE_LINE, from->context)
+                                                 : aligned_alloc(CACHE_LINE, bytes);
     if (block == NULL) { return NULL; }
     CHECK((uintptr_t)block % CACHE_LINE == 0);
+    if (!store->counted) {
+        add_relaxed(&store->held, (int64_t)bytes); /* relaxed (both): statistics */
+        uint64_t trimmed = load_relaxed(&store->trimmed);
+        if (unlikely(trimmed != 0)) { judge_trim(store, trimmed); }
+    }
     atomic_init(&block->refs, 0);
     block->size_class = size_class;
     block->chain = 0;
@@ -126,11 +164,14 @@ static struct block *memory_new(struct store *store, uint32_t size_class, size_t
 
 static void memory_free(struct store *store, struct block *block)
 {
-    if (store->allocator.deallocate != NULL) {
-        store->allocator.deallocate(block, sizeof *block + block->capacity, store->allocator.context);
+    const async_allocator *to = &store->allocator;
+    size_t bytes = sizeof *block + block->capacity;
+    if (to->deallocate != NULL) {
+        to->deallocate(block, bytes, to->context);
     } else {
         free(block);
     }
+    if (!store->counted) { give_back(store, (int64_t)bytes); }
 }
 
 static void magazine_free(struct store *store, struct block *first)
@@ -201,7 +242,9 @@ static struct cache *own_cache(void)
         mem_free(cache);
         return NULL;
     }
-    for (uint32_t i = 0; i < CLASSES; i++) { cache->bins[i].limit = magazine_limit(&default_store, i); }
+    for (uint32_t i = 0; i < CLASSES; i++) {
+        cache->bins[i].limit = magazine_limit(&default_store, i);
+    }
     return own = cache;
 }
 
@@ -246,7 +289,9 @@ struct block *block_new(struct store *store, size_t size)
     if (likely(size <= BLOCK_CACHED)) {
         uint32_t size_class = class_of(size == 0 ? 1 : size);
         block = block_find(store, size_class);
-        if (unlikely(block == NULL)) { block = memory_new(store, size_class, class_capacity(size_class)); }
+        if (unlikely(block == NULL)) {
+            block = memory_new(store, size_class, class_capacity(size_class));
+        }
     } else {
         size_t capacity;
         if (!size_add(size, BLOCK_UNIT - 1, &capacity)) { return NULL; }
@@ -327,7 +372,8 @@ void store_drop(struct store *store)
     if (likely(!store->counted)) { return; }
     if (sub_acq_rel(&store->refs, 1) != 1) { return; } /* B5 -> B5 */
     for (uint32_t i = 0; i < CLASSES; i++) {
-        for (struct block *first; (first = depot_get(store, i)) != NULL;) { magazine_free(store, first); }
+        struct block *first;
+        while ((first = depot_get(store, i)) != NULL) { magazine_free(store, first); }
     }
     mem_free(store);
 }

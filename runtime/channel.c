@@ -22,8 +22,8 @@
  * Orders
  *   C3 end, ended (acq_rel)        -> C4: the reason, and what its setter did before it.
  *   C4 look, ended (acquire)       <- C3.
- *   C5 room, taken and reserved (seq_cst) -> C6: before the look at who waits (W2).
- *   C6 look, taken and reserved (seq_cst) <- C5: after the announcement of who waits (W1).
+ *   C5 room, taken (seq_cst)       -> C6, V2 of writer.c: before the look at who waits (W2).
+ *   C6 look, taken and reserved (seq_cst) <- C5, V3 of writer.c: after the announcement (W1).
  *   C7 poke, alarms (seq_cst)      <-> C7 the waiter's own look after waitlist_add (seq_cst).
  *   C8 release, refs (acq_rel)     -> C8: what all holders did is over before the channel is freed.
  *   C9 abandon, flag (release)     -> C10.
@@ -44,7 +44,8 @@ static bool writer_met(void *context, size_t need)
     const struct channel *channel = context;
     /* C6 <- C5 */
     uint64_t taken = load_seq_cst(&channel->taken), reserved = load_seq_cst(&channel->reserved);
-    return (int64_t)(reserved - taken) <= (int64_t)(channel->capacity - need) || queue_closed(&channel->queue);
+    return (int64_t)(reserved - taken) <= (int64_t)(channel->capacity - need) ||
+           queue_closed(&channel->queue);
 }
 
 bool channel_init(struct channel *channel, size_t item_size, size_t capacity, struct store *store)
@@ -80,7 +81,9 @@ void channel_release(struct channel *channel)
 void channel_discard(struct channel *channel, void *items, size_t count)
 {
     while (channel->discards_to != NULL) { channel = channel->discards_to; }
-    if (channel->discard != NULL && count != 0) { channel->discard(items, count, channel->context); }
+    if (channel->discard != NULL && count != 0) {
+        channel->discard(items, count, channel->context);
+    }
 }
 
 void channel_discard_all(struct channel *channel)
@@ -102,7 +105,8 @@ enum queue_result channel_put(struct channel *channel, const struct run *run)
     return result;
 }
 
-size_t channel_take(struct channel *channel, size_t count, size_t unit, struct run *run, void *bounce, bool *end)
+size_t channel_take(struct channel *channel, size_t count, size_t unit, struct run *run,
+                    void *bounce, bool *end)
 {
     size_t taken = queue_take(&channel->queue, count, unit, run, bounce, end);
     if (taken != 0) { channel_taken(channel, taken); }

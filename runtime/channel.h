@@ -35,8 +35,9 @@ struct async_reader {
 
 struct channel {
     /* Read by everyone, written seldom. */
-    shared_u32          refs;       /* one for each end that has holders, one for each call in progress that needs it to live
-                                       past its own end, one for the task that owns it; at 0 `destroy` is called */
+    /* One for each end that has holders, one for each call in progress that needs it to live past
+     * its own end, one for the task that owns it; at 0 `destroy` is called. */
+    shared_u32          refs;
     /* frees its memory; all else is done by then */
     void              (*destroy)(struct channel *channel);
     /* whose output this is; NULL: a plain channel. Set once, before the channel is shared */
@@ -71,7 +72,10 @@ struct channel {
     alignas(FALSE_SHARING) shared_u64 taken;
 };
 
-static inline bool channel_bounded(const struct channel *channel) { return channel->capacity != SIZE_MAX; }
+static inline bool channel_bounded(const struct channel *channel)
+{
+    return channel->capacity != SIZE_MAX;
+}
 
 /* Both ends held once, one count for each of them and one for the owner, in memory that is all
  * zero and aligned to FALSE_SHARING; retains the store. False: no memory, and nothing to undo. */
@@ -84,15 +88,18 @@ void channel_release(struct channel *channel);
 void channel_discard_all(struct channel *channel);
 
 /* Items that could be taken: see queue_available. Lock-free. */
-static inline size_t channel_available(const struct channel *channel) { return queue_available(&channel->queue); }
+static inline size_t channel_available(const struct channel *channel)
+{
+    return queue_available(&channel->queue);
+}
 
 /* Puts a run (of a task's output; not bounded by the capacity), counts it and serves the readers.
  * Not OK: closed or abandoned, or no memory; the run stays the caller's (see channel_discard). */
 enum queue_result channel_put(struct channel *channel, const struct run *run);
 
 /* As channel_put for items that are copied: count * item_size = bytes <= QUEUE_INLINE. */
-ALWAYS_INLINE enum queue_result channel_put_inline(struct channel *channel, const void *items, size_t count,
-                                                   size_t bytes)
+ALWAYS_INLINE enum queue_result channel_put_inline(struct channel *channel, const void *items,
+                                                   size_t count, size_t bytes)
 {
     enum queue_result result;
     if (likely(bytes == sizeof(uint64_t) && count == 1)) {
@@ -120,7 +127,8 @@ ALWAYS_INLINE void channel_taken(struct channel *channel, size_t count)
 
 /* Takes as queue_take does, counts it and serves the writers (and the readers, where there is
  * more). */
-size_t channel_take(struct channel *channel, size_t count, size_t unit, struct run *run, void *bounce, bool *end);
+size_t channel_take(struct channel *channel, size_t count, size_t unit, struct run *run,
+                    void *bounce, bool *end);
 
 /* Takes up to count items by copy; returns how many. *end, where they are fewer: as queue_take's.
  * */

@@ -157,6 +157,12 @@ void demand_ask(struct async_task *task, size_t count, bool stream)
     demand_schedule(task);
 }
 
+void demand_unready(struct async_task *task, size_t count)
+{
+    add_seq_cst(&task->missing, (int64_t)count); /* Q1 */
+    demand_schedule(task);
+}
+
 void demand_taken(struct edge *edge, size_t count)
 {
     sub_relaxed(&edge->asked, (int64_t)count); /* relaxed: under the draw turn, after the backlog */

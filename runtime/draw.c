@@ -249,7 +249,8 @@ static void ask_for_rest(struct async_task *end, struct async_task *head, size_t
 {
     int64_t asked = (int64_t)head->stash.count;
     for (struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        if (!load_relaxed(&e->ended)) { asked += load_relaxed(&e->asked); } /* relaxed: see demand.c, Q2 */
+        /* relaxed: see demand.c, Q2. A plain channel gives what it has, and is asked for nothing. */
+        if (e->input->task != NULL && !load_relaxed(&e->ended)) { asked += load_relaxed(&e->asked); }
     }
     if ((int64_t)backlog > asked) {
         bool stream = load_relaxed(&end->limited); /* relaxed: as in task_chunk */
@@ -336,7 +337,8 @@ static enum run_result draw_inputs(struct strand *strand, size_t want, size_t ba
     bool all_ended = true;
     do {
         struct edge *next = load_acquire(&e->next); /* G2 <- G1 */
-        if (!load_relaxed(&e->ended)) { /* relaxed: under the turn */
+        bool late = !strand->called_back && (e->input->reader.pre != NULL || e->input->reader.post != NULL);
+        if (!late && !load_relaxed(&e->ended)) { /* late: added just now, the next run draws it. relaxed: under the turn */
             size_t there = channel_available(e->input);
             if (there + head->stash.count >= need || several || channel_status(e->input) != ASYNC_OK ||
                 there >= e->input->capacity) {
@@ -354,12 +356,13 @@ static enum run_result draw_inputs(struct strand *strand, size_t want, size_t ba
     } while (e != start);
 
     bool last = all_ended && head->stash.count < need;
-    if (head->stash.count >= need || last) {
+    bool full = head->origin_count == ORIGINS; /* inputs that took turns item by item: a shorter chunk */
+    if (head->stash.count >= need || last || full) {
         size_t have = min_size(head->stash.count, want);
         strand->planned = claim(end, last ? backlog : have);
         if (strand->planned == 0) { return RUN_NOTHING; }
         take_stash(strand, head, min_size(have, strand->planned));
-        if (last) {
+        if (strand->count < strand->planned) { /* a backlog that was cut meanwhile has its items: not the end yet */
             strand->ended = true;
             strand->end_status = head->end_seen;
         }

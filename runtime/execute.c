@@ -36,8 +36,8 @@ static bool works_in_place(const struct async_task *task)
 
 static bool has_callbacks(const struct async_task *head)
 {
-    const struct edge *edge = load_relaxed(&head->inputs); /* relaxed: the head was entered */
-    for (; edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: set while no one uses that end */
+    const struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
+    for (; edge != NULL; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
         if (edge->input->reader.pre != NULL || edge->input->reader.post != NULL) { return true; }
     }
     return false;
@@ -47,7 +47,7 @@ static bool has_callbacks(const struct async_task *head)
 static bool inherits(const struct strand *strand)
 {
     const struct async_task *head = strand->stage[strand->stages - 1];
-    if (head->source.kind > ASYNC_SOURCE_NEXT || has_callbacks(head)) { return false; }
+    if (head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back) { return false; }
     for (unsigned i = 0; i < strand->stages; i++) {
         if (!works_in_place(strand->stage[i])) { return false; }
     }
@@ -59,8 +59,9 @@ bool strand_prepare(struct strand *strand)
     const struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     struct store *store = end->out.store;
     size_t largest = head->input_size, bytes;
+    strand->called_back = has_callbacks(head);
     /* One for a range's items, for a first copy of what must not be written to, for each stage that needs another place. */
-    size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || has_callbacks(head) ? 1 : 0;
+    size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back ? 1 : 0;
     for (unsigned i = strand->stages; i-- > 0;) {
         largest = max_size(largest, strand->stage[i]->out.item_size);
         if (i > 0 && !works_in_place(strand->stage[i])) { scratches++; }
@@ -301,7 +302,7 @@ static size_t pass_granule(struct strand *strand, size_t offset, size_t count, u
     size_t read = count;
     for (unsigned i = strand->stages; i-- > 0;) {
         struct async_task *task = strand->stage[i];
-        bool first = i + 1 == strand->stages, called_back = first && strand->origin_count > 0 && has_callbacks(head);
+        bool first = i + 1 == strand->stages, called_back = first && strand->origin_count > 0 && strand->called_back;
         unsigned char *out = at;
         if (i == 0) {
             out = to;

@@ -114,9 +114,12 @@ struct edge *graph_link(struct async_task *consumer, struct channel *input)
     reader_hold(input);
     if (input->task != NULL) {
         add_relaxed(&input->task->consumers, 1); /* relaxed: under the graph lock */
-        if (consumer->fused) { input->task->fused_consumer = consumer; }
-        if (input->task->pool != consumer->pool || (consumer->fused && input->task->foreign)) {
-            for (struct async_task *at = consumer; at != NULL; at = at->fused_consumer) { at->foreign = true; }
+        /* Of its first input only: with a further one it is not run as one with either. */
+        if (consumer->fused && load_relaxed(&consumer->inputs) == NULL) { input->task->fused_consumer = consumer; } /* relaxed: under the lock */
+        if (input->task->pool != consumer->pool || (consumer->fused && load_relaxed(&input->task->foreign))) { /* relaxed: under the lock */
+            for (struct async_task *at = consumer; at != NULL; at = at->fused_consumer) {
+                store_relaxed(&at->foreign, true); /* relaxed: it decides who helps; the task is announced after it */
+            }
         }
     }
     SHARED(struct edge *) *end = &consumer->inputs;
@@ -234,6 +237,7 @@ void graph_let_go(struct async_task *task)
         edge_disarm(edge);
         int64_t asked = load_relaxed(&edge->asked); /* relaxed: no longer shared */
         if (asked > 0 && edge->input->task != NULL) { demand_withdraw(edge->input->task, (size_t)asked); }
+        if (asked < 0 && edge->input->task != NULL) { demand_unready(edge->input->task, (size_t)-asked); } /* taken in another input's stead */
         if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->consumers, 1); } /* relaxed: a count */
         drop(edge->input, edge->let);
         mem_free(edge);

@@ -10,6 +10,10 @@
 void *mem_zalloc(size_t size, size_t alignment);
 void  mem_free(void *memory);
 
+/* Gives pages of freed memory back to the system, where the C library can. Takes the allocator's
+ * locks, and milliseconds. */
+void mem_trim(void);
+
 /* a * b, or a + b, into *result; false where it overflows. */
 static inline bool size_mul(size_t a, size_t b, size_t *result)
 {

@@ -3,8 +3,10 @@
  * Algorithm: a linked list of segments, each an array of one-shot slots and a counter that hands
  * them out by fetch-and-add: the FAAArrayQueue of Ramalhete and Correia (2016), itself after the
  * CRQ of Morrison and Afek (PPoPP 2013). Differences:
+ *   - A slot is a state word and one word of data; an entry takes a slot for each of its words. Its
+ *     first slot's state stands for all of them.
  *   - Readers take no tickets. A segment has one cursor (slot, items taken of its run), and a
- *     reader claims items by moving it with a CAS. So a batch is one slot that any number of
+ *     reader claims items by moving it with a CAS. So a batch is one entry that any number of
  *     readers share, an empty read uses nothing up, and readers do not write to slots, but to spoil
  *     one.
  *   - Close: a bit in the tail segment's ticket word, then a sentinel in its `next`.
@@ -14,12 +16,13 @@
  *   - Readers remember how many tickets they saw given out, and look at the writers' line again
  *     only when they have used those up.
  *
- * Slot, `state`: PENDING (0) -> items << STATE_COUNT | INLINE or BLOCK   its writer publishes (CAS)
- *                PENDING     -> SPOILED   a reader gives up on the writer (CAS); either is final.
- * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows by 1 for each attempt
+ * Slot, `state`: PENDING (0) -> items << STATE_COUNT | slots << STATE_WORDS | INLINE or BLOCK: its
+ *   writer publishes the entry (CAS); PENDING -> SPOILED: a reader gives up on the writer (CAS), or
+ *   the writer on a slot of its own that has no entry, or belongs to a spoiled one. Both are final.
+ * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows with each attempt
  *   to put; CLOSED is set once, together with the limit, the number asked for until then. A ticket
- *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; any other leads to the
- *   next segment, or to the end. The number stays below 2^32: attempts past the slots are as many
+ *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; where the entry does not
+ *   fit its slots are spoiled, and the writer goes on to the next segment, or to the end. The number stays below 2^32: attempts past the slots are as many
  *   as threads race for one segment, since they move `tail` on, and attempts past the close as many
  *   as race with it, since they set `closed`.
  * Segment, `cursor`: items taken << CURSOR_FROM | slot; grows only, up to SEGMENT_SLOTS.
@@ -134,31 +137,45 @@ size_t queue_available(const struct queue *queue)
     uint64_t taken = head->number * SEGMENT_SLOTS + (load_seq_cst(&head->cursor) & CURSOR_SLOT);
     taken += load_seq_cst(&queue->more_taken); /* U13 <- U14 */
     reclaim_leave(record);
-    return put > taken ? (size_t)(put - taken) : 0;
+    int64_t available = (int64_t)(put - taken);
+    return available > 0 ? (size_t)available : 0;
 }
 
 /* ---- writers ---- */
 
-/* The next ticket of the protected segment. */
-ALWAYS_INLINE uint64_t ticket_take(struct queue_segment *segment)
+/* The next `count` tickets of the protected segment: the first of them. */
+ALWAYS_INLINE uint64_t ticket_take(struct queue_segment *segment, size_t count)
 {
-    uint64_t ticket = add_seq_cst(&segment->tickets, 1); /* U12 -> U13, <- U11 */
+    uint64_t ticket = add_seq_cst(&segment->tickets, count); /* U12 -> U13, <- U11 */
     STEP("queue_put: ticket");
     return ticket;
 }
 
-ALWAYS_INLINE void slot_fill(struct slot *slot, const uint64_t *words, size_t word_count)
+ALWAYS_INLINE void entry_fill(struct queue_segment *segment, uint64_t index, const uint64_t *words,
+                              size_t word_count)
 {
-    /* relaxed: published by the state word, or with the segment */
-    for (size_t i = 0; i < word_count; i++) { store_relaxed(&slot->words[i], words[i]); }
+    for (size_t i = 0; i < word_count; i++) {
+        /* relaxed: published by the state word, or with the segment */
+        store_relaxed(&slot_at(segment, index + i)->word, words[i]);
+    }
 }
 
 /* False: a reader has spoiled the slot. */
-ALWAYS_INLINE bool slot_publish(struct slot *slot, uint64_t state, const uint64_t *words, size_t word_count)
+ALWAYS_INLINE bool entry_publish(struct queue_segment *segment, uint64_t index, uint64_t state,
+                                 const uint64_t *words, size_t word_count)
 {
     uint64_t pending = PENDING;
-    slot_fill(slot, words, word_count);
-    return cas_release(&slot->state, &pending, state); /* U1 -> U2. LP: put */
+    entry_fill(segment, index, words, word_count);
+    return cas_release(&slot_at(segment, index)->state, &pending, state); /* U1 -> U2. LP: put */
+}
+
+/* Slots of the caller's that will have no entry: no reader shall wait for them. */
+static void spoil_own(struct queue_segment *segment, uint64_t from, uint64_t to)
+{
+    for (uint64_t i = from; i < to && i < SEGMENT_SLOTS; i++) {
+        /* relaxed: nothing is published by it; a reader may have done the same */
+        store_relaxed(&slot_at(segment, i)->state, TAG_SPOILED);
+    }
 }
 
 /* CLOSED is set in the protected segment. True: the queue is closed. False: there was a next
@@ -177,18 +194,21 @@ static bool finish_close(struct queue *queue, struct queue_segment *segment)
 
 enum attempt { ATTEMPT_OK, ATTEMPT_CLOSED, ATTEMPT_NO_MEMORY, ATTEMPT_AGAIN };
 
-/* The ticket is past the protected segment's slots, or CLOSED. */
-static enum attempt put_beyond(struct queue *queue, struct queue_segment *segment, uint64_t ticket, uint64_t state,
-                               const uint64_t *words, size_t word_count)
+/* The entry does not fit behind the protected segment's ticket, or it is CLOSED. */
+static enum attempt put_beyond(struct queue *queue, struct queue_segment *segment, uint64_t ticket,
+                               uint64_t state, const uint64_t *words, size_t word_count)
 {
-    if ((ticket & CLOSED) != 0) { return finish_close(queue, segment) ? ATTEMPT_CLOSED : ATTEMPT_AGAIN; }
+    if ((ticket & CLOSED) != 0) {
+        return finish_close(queue, segment) ? ATTEMPT_CLOSED : ATTEMPT_AGAIN;
+    }
+    spoil_own(segment, ticket, SEGMENT_SLOTS);
     struct queue_segment *next = load_acquire(&segment->next); /* U5 <- U4, U6 */
     if (next == NULL) {
         struct queue_segment *fresh = segment_new(segment->number + 1);
         if (fresh == NULL) { return ATTEMPT_NO_MEMORY; }
-        slot_fill(&fresh->slots[0], words, word_count);
-        store_relaxed(&fresh->slots[0].state, state); /* relaxed (both): published by U4 */
-        store_relaxed(&fresh->tickets, 1);
+        entry_fill(fresh, 0, words, word_count);
+        store_relaxed(&slot_at(fresh, 0)->state, state); /* relaxed (both): published by U4 */
+        store_relaxed(&fresh->tickets, word_count);
         if (cas_acq_rel(&segment->next, &next, fresh)) { /* U4 -> U5. LP: put */
             STEP("queue_put: appended");
             tail_move(queue, segment, fresh);
@@ -205,28 +225,33 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
 }
 
 /* One attempt after another until the words are in a slot, or the queue is found closed. */
-static NEVER_INLINE enum queue_result put(struct queue *queue, uint64_t state, const uint64_t *words, size_t word_count)
+static NEVER_INLINE enum queue_result put(struct queue *queue, uint64_t state,
+                                          const uint64_t *words, size_t word_count)
 {
     if (queue_closed(queue)) { return QUEUE_CLOSED; }
     enum attempt attempt;
     struct reclaim_record *record = reclaim_enter();
     do {
         struct queue_segment *segment = protect(record, RECLAIM_TAIL, &queue->tail);
-        uint64_t ticket = ticket_take(segment);
-        if (unlikely(ticket >= SEGMENT_SLOTS)) {
+        uint64_t ticket = ticket_take(segment, word_count);
+        if (unlikely(ticket > SEGMENT_SLOTS - word_count)) {
             attempt = put_beyond(queue, segment, ticket, state, words, word_count);
+        } else if (likely(entry_publish(segment, ticket, state, words, word_count))) {
+            attempt = ATTEMPT_OK;
         } else {
-            attempt = slot_publish(&segment->slots[ticket], state, words, word_count) ? ATTEMPT_OK : ATTEMPT_AGAIN;
+            spoil_own(segment, ticket + 1, ticket + word_count);
+            attempt = ATTEMPT_AGAIN;
         }
     } while (attempt == ATTEMPT_AGAIN);
     reclaim_leave(record);
-    return attempt == ATTEMPT_OK ? QUEUE_OK : attempt == ATTEMPT_CLOSED ? QUEUE_CLOSED : QUEUE_NO_MEMORY;
+    if (likely(attempt == ATTEMPT_OK)) { return QUEUE_OK; }
+    return attempt == ATTEMPT_CLOSED ? QUEUE_CLOSED : QUEUE_NO_MEMORY;
 }
 
-/* `count` items were published. */
-ALWAYS_INLINE void count_put(struct queue *queue, size_t count)
+/* `count` items were published in so many slots. */
+ALWAYS_INLINE void count_put(struct queue *queue, size_t count, size_t slots)
 {
-    if (count > 1) { add_seq_cst(&queue->more_put, count - 1); } /* U14 -> U13 */
+    if (count != slots) { add_seq_cst(&queue->more_put, count - slots); } /* U14 -> U13 */
 }
 
 enum queue_result queue_put(struct queue *queue, const struct run *run)
@@ -236,9 +261,10 @@ enum queue_result queue_put(struct queue *queue, const struct run *run)
     words[WORD_ITEMS] = (uintptr_t)run->items;
     words[WORD_BLOCK] = (uintptr_t)run->block;
     block_retain_own(run->block, run->count - 1); /* I7 */
-    enum queue_result result = put(queue, STATE(TAG_BLOCK, run->count), words, BLOCK_WORDS);
+    size_t word_count = run->items == run->block->data ? BLOCK_WORDS - 1 : BLOCK_WORDS;
+    enum queue_result result = put(queue, STATE(TAG_BLOCK, word_count, run->count), words, word_count);
     if (likely(result == QUEUE_OK)) {
-        count_put(queue, run->count);
+        count_put(queue, run->count, word_count);
     } else {
         block_release(run->block, run->count - 1);
     }
@@ -248,12 +274,13 @@ enum queue_result queue_put(struct queue *queue, const struct run *run)
 enum queue_result queue_put_inline(struct queue *queue, const void *items, size_t count)
 {
     uint64_t words[INLINE_WORDS];
-    size_t bytes = count * queue->item_size, word_count = (bytes + sizeof words[0] - 1) / sizeof words[0];
+    size_t bytes = count * queue->item_size;
+    size_t word_count = (bytes + sizeof words[0] - 1) / sizeof words[0];
     DEBUG_CHECK(count > 0 && bytes <= QUEUE_INLINE);
     words[word_count - 1] = 0;
     memcpy(words, items, bytes);
-    enum queue_result result = put(queue, STATE(TAG_INLINE, count), words, word_count);
-    if (likely(result == QUEUE_OK)) { count_put(queue, count); }
+    enum queue_result result = put(queue, STATE(TAG_INLINE, word_count, count), words, word_count);
+    if (likely(result == QUEUE_OK)) { count_put(queue, count, word_count); }
     return result;
 }
 
@@ -265,13 +292,14 @@ enum queue_result queue_put_word(struct queue *queue, uint64_t word)
     if (likely(record != NULL && !queue_closed(queue))) {
         struct queue_segment *segment = load_seq_cst(&queue->tail); /* U8 <- U7 */
         if (likely(reclaim_holds(record, RECLAIM_TAIL, segment))) {
-            uint64_t ticket = ticket_take(segment);
-            if (likely(ticket < SEGMENT_SLOTS && slot_publish(&segment->slots[ticket], STATE(TAG_INLINE, 1), &word, 1))) {
+            uint64_t ticket = ticket_take(segment, 1);
+            if (likely(ticket < SEGMENT_SLOTS &&
+                       entry_publish(segment, ticket, STATE(TAG_INLINE, 1, 1), &word, 1))) {
                 return QUEUE_OK;
             }
         }
     }
-    return put(queue, STATE(TAG_INLINE, 1), &word, 1);
+    return put(queue, STATE(TAG_INLINE, 1, 1), &word, 1);
 }
 
 void queue_close(struct queue *queue)

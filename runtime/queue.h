@@ -18,7 +18,7 @@
 
 #include "block.h"
 
-#define QUEUE_INLINE 40 /* bytes of items that fit into a slot */
+#define QUEUE_INLINE 24 /* bytes of items that fit into a slot */
 
 struct queue_segment;
 
@@ -61,7 +61,8 @@ bool queue_closed(const struct queue *queue);
  * copied to `bounce` (QUEUE_INLINE bytes, 16-aligned), where run->items points. Returns the number
  * of items, 0: empty. *end (may be NULL): set to whether the queue was closed, and empty for good,
  * at that moment. */
-size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *run, void *bounce, bool *end);
+size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *run, void *bounce,
+                  bool *end);
 
 /* Takes up to `count` items (count > 0) by copy, from as many runs as that needs. Returns how many;
  * *end (may be NULL) as above, false where it was not seen. */

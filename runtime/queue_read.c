@@ -5,17 +5,13 @@
 
 #include <string.h>
 
-/* looks at slots whose tickets are out, in one call, before they are spoiled */
-#define SPINS 48
-/* slots that a reader fetches ahead, where it knows that they are in use */
-#define AHEAD 4
-#define CLOSE 2          /* slots between the reader and the writers, at most, that are a chase */
-/* such looks in a row, none of them in vain, after which readers fall back */
-#define CHASE 3
-#define FALL_BACK 4      /* pauses */
-#define BACK_OFF 16      /* pauses after a claim that was lost, at first, and at most: as long as */
-/* the other reader takes for some dozens of items without being disturbed */
-#define BACK_OFF_MOST 64
+#define SPINS 48          /* looks at slots whose tickets are out, in one call, before spoiling */
+#define AHEAD 4           /* slots that a reader fetches ahead, where they are known to be in use */
+#define CLOSE 2           /* slots between the reader and the writers, at most, that are a chase */
+#define CHASE 3           /* such looks in a row, none in vain, after which a reader falls back */
+#define FALL_BACK 4       /* pauses */
+#define BACK_OFF 32       /* pauses after a claim that was lost, at first */
+#define BACK_OFF_MOST 256 /* and at most: what another reader needs for some hundred items */
 
 /* The slot's ticket is out, and it is not published. Its state after a while, not PENDING. */
 static NEVER_INLINE uint64_t slot_pass(struct slot *slot, unsigned *spins)
@@ -31,8 +27,8 @@ static NEVER_INLINE uint64_t slot_pass(struct slot *slot, unsigned *spins)
 }
 
 /* The protected segment is finished, and `next` follows it. */
-static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *record, struct queue_segment *segment,
-                                   struct queue_segment *next)
+static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *record,
+                                   struct queue_segment *segment, struct queue_segment *next)
 {
     /* U8 <- U7. I5 */
     if (load_seq_cst(&queue->tail) == segment) { tail_move(queue, segment, next); }
@@ -82,16 +78,17 @@ static NEVER_INLINE void back_off(unsigned *pauses)
 /* `count` items, from item `from` of the run, of a slot in the segment that RECLAIM_HEAD protects.
  * */
 struct claim {
-    const struct slot *slot;
-    uint64_t           tag;
-    size_t             from;
-    size_t             count;
+    struct queue_segment *segment;
+    uint64_t              index;
+    uint64_t              state;
+    size_t                from;
+    size_t                count;
 };
 
 /* Claims up to count items of the first unfinished slot. 0: empty, and *end says whether for good.
  * */
-ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *record, size_t count, size_t unit,
-                                struct claim *claim, bool *end)
+ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *record, size_t count,
+                                size_t unit, struct claim *claim, bool *end)
 {
     unsigned spins = SPINS, pauses = BACK_OFF;
     for (;;) {
@@ -106,12 +103,15 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
                 uint64_t tickets = tickets_look(segment, index);
                 seen = given_out(tickets);
                 if (seen <= index) {
-                    *end = (tickets & CLOSED) != 0 && load_acquire(&segment->next) == CLOSED_END; /* U5 <- U6 */
+                    *end = (tickets & CLOSED) != 0 &&
+                           load_acquire(&segment->next) == CLOSED_END; /* U5 <- U6 */
                     return 0;
                 }
             }
-            struct slot *slot = &segment->slots[index];
-            if (index + AHEAD < min_size(seen, SEGMENT_SLOTS)) { prefetch_read(slot + AHEAD); }
+            struct slot *slot = slot_at(segment, index);
+            if (index + AHEAD < min_size(seen, SEGMENT_SLOTS)) {
+                prefetch_read(slot_at(segment, index + AHEAD));
+            }
             uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
             if (unlikely(state == PENDING)) { state = slot_pass(slot, &spins); }
             if (unlikely(state == TAG_SPOILED)) {
@@ -120,16 +120,19 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
                 cursor = load_relaxed(&segment->cursor);
                 continue;
             }
-            size_t from = (size_t)(cursor >> CURSOR_FROM), left = (size_t)(state >> STATE_COUNT) - from;
+            size_t from = (size_t)(cursor >> CURSOR_FROM);
+            size_t left = (size_t)(state >> STATE_COUNT) - from;
             size_t take = min_size(left, count);
             if (unlikely(unit > 1 && left >= unit)) { take -= take % unit; }
-            uint64_t after = take == left ? index + 1 : cursor + ((uint64_t)take << CURSOR_FROM);
+            uint64_t slots = STATE_SLOTS(state);
+            uint64_t after = take == left ? index + slots : cursor + ((uint64_t)take << CURSOR_FROM);
             /* LP: take. relaxed: as above */
             if (likely(cas_relaxed(&segment->cursor, &cursor, after))) {
-                size_t more = take == left ? take - 1 : take;
-                if (more > 0) { add_seq_cst(&queue->more_taken, more); } /* U14 -> U13 */
-                claim->slot = slot;
-                claim->tag = state & TAG_MASK;
+                uint64_t more = take == left ? take - slots : take;
+                if (more != 0) { add_seq_cst(&queue->more_taken, more); } /* U14 -> U13 */
+                claim->segment = segment;
+                claim->index = index;
+                claim->state = state;
                 claim->from = from;
                 claim->count = take;
                 return take;
@@ -147,24 +150,38 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
     }
 }
 
-/* The claimed items, out of the slot. */
+static inline uint64_t claim_word(const struct claim *claim, size_t word)
+{
+    /* relaxed: words do not change once they are published, which the claim has acquired (I6) */
+    return load_relaxed(&slot_at(claim->segment, claim->index + word)->word);
+}
+
+/* The claimed items, out of the slots. */
 static void claim_copy(const struct claim *claim, size_t item_size, void *items)
 {
     uint64_t words[INLINE_WORDS];
-    /* relaxed: words do not change once they are published, which the claim has acquired (I6) */
-    for (size_t i = 0; i < INLINE_WORDS; i++) { words[i] = load_relaxed(&claim->slot->words[i]); }
+    for (size_t i = 0; i < STATE_SLOTS(claim->state); i++) { words[i] = claim_word(claim, i); }
     memcpy(items, (unsigned char *)words + claim->from * item_size, claim->count * item_size);
+}
+
+static inline bool claim_is_block(const struct claim *claim)
+{
+    return (claim->state & TAG_MASK) == TAG_BLOCK;
 }
 
 /* The claimed items, in their block; the claim has one count of it for each of them (I7). */
 static struct block *claim_block(const struct claim *claim, size_t item_size, unsigned char **items)
 {
-    /* relaxed (both): as in claim_copy */
-    *items = (unsigned char *)(uintptr_t)load_relaxed(&claim->slot->words[WORD_ITEMS]) + claim->from * item_size;
-    return (struct block *)(uintptr_t)load_relaxed(&claim->slot->words[WORD_BLOCK]);
+    struct block *block = (struct block *)(uintptr_t)claim_word(claim, WORD_BLOCK);
+    *items = STATE_SLOTS(claim->state) == BLOCK_WORDS
+                 ? (unsigned char *)(uintptr_t)claim_word(claim, WORD_ITEMS)
+                 : block->data;
+    *items += claim->from * item_size;
+    return block;
 }
 
-size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *run, void *bounce, bool *end)
+size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *run, void *bounce,
+                  bool *end)
 {
     struct claim claim;
     bool ended = false;
@@ -172,7 +189,7 @@ size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *ru
     size_t taken = claim_next(queue, record, count, unit, &claim, &ended);
     if (taken != 0) {
         run->count = taken;
-        if (claim.tag == TAG_BLOCK) {
+        if (claim_is_block(&claim)) {
             run->block = claim_block(&claim, queue->item_size, &run->items);
             block_fold(run->block, taken);
         } else {
@@ -196,7 +213,7 @@ size_t queue_read(struct queue *queue, void *items, size_t count, bool *end)
         struct claim claim;
         size_t taken = claim_next(queue, record, left, 1, &claim, &ended);
         if (taken == 0) { break; }
-        if (claim.tag == TAG_BLOCK) {
+        if (claim_is_block(&claim)) {
             unsigned char *from;
             struct block *block = claim_block(&claim, item_size, &from);
             memcpy(to, from, taken * item_size);
@@ -224,12 +241,12 @@ size_t queue_read_word(struct queue *queue, void *item, bool *end)
             uint64_t cursor = load_relaxed(&segment->cursor);
             uint64_t seen = min_size(load_relaxed(&segment->seen), SEGMENT_SLOTS);
             if (likely(cursor < seen)) {
-                const struct slot *slot = &segment->slots[cursor];
-                if (cursor + AHEAD < seen) { prefetch_read(slot + AHEAD); }
+                const struct slot *slot = slot_at(segment, cursor);
+                if (cursor + AHEAD < seen) { prefetch_read(slot_at(segment, cursor + AHEAD)); }
                 uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
                 /* relaxed: I6, once the state is known */
-                uint64_t word = load_relaxed(&slot->words[0]);
-                if (likely(state == STATE(TAG_INLINE, 1))) {
+                uint64_t word = load_relaxed(&slot->word);
+                if (likely(state == STATE(TAG_INLINE, 1, 1))) {
                     /* LP: take. relaxed: as above */
                     if (likely(cas_relaxed(&segment->cursor, &cursor, cursor + 1))) {
                         memcpy(item, &word, sizeof word);

@@ -7,7 +7,9 @@
 #include "queue.h"
 #include "reclaim.h"
 
-#define SEGMENT_SLOTS 60 /* so that a segment is one block of 4 KiB */
+#define LINES 60 /* of slots in a segment: so that it is one block of 4 KiB */
+#define LINE_SLOTS 4
+#define SEGMENT_SLOTS (LINE_SLOTS * LINES)
 #define INLINE_WORDS (QUEUE_INLINE / sizeof(uint64_t))
 
 #define CLOSED ((uint64_t)1 << 63) /* in `tickets` */
@@ -15,19 +17,26 @@ enum { LIMIT = 32, LIMIT_MASK = 0x7fffffff };
 #define CLOSED_END ((struct queue_segment *)(uintptr_t)1)
 
 #define PENDING ((uint64_t)0)
-enum { TAG_SPOILED = 1, TAG_INLINE = 2, TAG_BLOCK = 3, TAG_MASK = 3, STATE_COUNT = 2 };
+enum { TAG_SPOILED = 1, TAG_INLINE = 2, TAG_BLOCK = 3, TAG_MASK = 3 };
+enum { STATE_WORDS = 2, WORDS_MASK = 3, STATE_COUNT = 4 };
 
-#define STATE(tag, count) ((uint64_t)(count) << STATE_COUNT | (tag))
+#define STATE(tag, words, count) \
+    ((uint64_t)(count) << STATE_COUNT | (uint64_t)(words) << STATE_WORDS | (tag))
+#define STATE_SLOTS(state) ((state) >> STATE_WORDS & WORDS_MASK)
 
 enum { CURSOR_FROM = 8, CURSOR_SLOT = 255 };
 _Static_assert(SEGMENT_SLOTS <= CURSOR_SLOT, "a cursor past the last slot fits");
 
-/* One line: written by its writer, or by the reader that spoils it, and only read after that. */
+/* One word of an entry. Written by its writer, or by the reader that spoils it, and only read after
+ * that. An entry of several words takes as many slots, of which the first has the state; the
+ * others stay PENDING, or are spoiled with it. */
 struct slot {
-    alignas(CACHE_LINE) shared_u64 state;
-    shared_u64 words[INLINE_WORDS]; /* INLINE: the items; BLOCK: as below */
+    shared_u64 state;
+    shared_u64 word;
 };
-enum { WORD_ITEMS, WORD_BLOCK, BLOCK_WORDS };
+
+/* Words of a BLOCK entry; the second one is left out where the items begin at the block's data. */
+enum { WORD_BLOCK, WORD_ITEMS, BLOCK_WORDS };
 
 struct queue_segment {
     /* The writers' line; all but `tickets` is written once. */
@@ -42,10 +51,17 @@ struct queue_segment {
     shared_u64     seen;
     shared_u64     chase;  /* looks in a row that found hardly more than one slot: a hint */
     unsigned char  gap_too[FALSE_SHARING - 3 * sizeof(uint64_t)];
-    struct slot    slots[SEGMENT_SLOTS];
+    struct slot    slots[SEGMENT_SLOTS]; /* slot_at */
 };
 
 _Static_assert(sizeof(struct queue_segment) == 4096, "a segment fills its block");
+
+/* Slots that follow each other lie in different lines: their writers do not disturb each other, nor
+ * the reader that is close behind. */
+ALWAYS_INLINE struct slot *slot_at(struct queue_segment *segment, uint64_t index)
+{
+    return &segment->slots[index % LINES * LINE_SLOTS + index / LINES];
+}
 
 /* What *source holds, protected until the slot is used again. */
 ALWAYS_INLINE struct queue_segment *protect(struct reclaim_record *record, enum reclaim_slot slot,

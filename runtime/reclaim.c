@@ -21,19 +21,18 @@
  *
  * Orders
  *   H1 hold, slot (seq_cst)           -> H3: a scan that follows the unlinking sees the address.
- *   H2 the caller's look at its source (seq_cst) <-> H3: see reclaim.h.
  *   H3 scan, slot (seq_cst)           <- H1, H4: what the slot's owner did with the object it no
  *      longer holds is over before the object is freed.
  *   H4 leave, slot (release)          -> H3.
  *   H5 give back, owned (release)     -> H6: the owner's fields (I1).
  *   H6 take, owned (acquire)          <- H5.
- *   H7 publish a record, list (release) -> H8, H9: its contents and `next`.
+ *   H7 publish a record, list (seq_cst) -> H8, H9: its contents and `next`.
  *   H8 walk, list (acquire)           <- H7.
  *   H9 scan, list (seq_cst)           <- H7: a record that is published after it holds nothing
- *      that was unlinked before it: its first H1 follows H7, and its H2 follows H1.
+ *      that was unlinked before it: its first H1 follows H7, and its look at the source that.
  *
- * H9 and H3 are seq_cst with H1 and H2 for the StoreLoad pair of reclaim.h; H7's CAS is seq_cst for
- * the same reason.
+ * H1, H3, H7 and H9 are seq_cst for the StoreLoad pair of reclaim.h; its other half, the look at
+ * the source, is the structure's own (in queue.c U8).
  * Layer: 1 */
 #include "reclaim.h"
 
@@ -197,8 +196,8 @@ void reclaim_scan(struct reclaim_record *record)
     }
     record->retired_count += kept_count;
     uint32_t slots = RECLAIM_SLOTS * load_relaxed(&record_count); /* relaxed: a hint */
-    uint32_t more = 2 * slots < SCAN_LEAST ? SCAN_LEAST : 2 * slots > SCAN_MOST ? SCAN_MOST : 2 * slots;
-    record->scan_at = record->retired_count + more;
+    uint32_t more = 2 * slots < SCAN_LEAST ? SCAN_LEAST : 2 * slots;
+    record->scan_at = record->retired_count + (more > SCAN_MOST ? SCAN_MOST : more);
 }
 
 void reclaim_retire(struct reclaim_record *record, struct retired *retired)

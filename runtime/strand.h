@@ -17,6 +17,7 @@ struct strand {
     uint64_t           position[FUSE_MAX]; /* of the first input item, in the stage's own count */
     unsigned           stages;
     bool               ordered;
+    bool               called_back; /* an input's reader has callbacks; settled before the draw */
     bool               cut;      /* stopped before all its items were through */
     bool               numbered; /* `number` was given, and its place in the order must be filled */
     bool               ended;   /* the head got fewer than it asked for */

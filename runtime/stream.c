@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Items of the window of an unbounded reader of this channel. */
 static size_t window_items(const struct channel *channel, size_t *chunk)
@@ -91,6 +92,8 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
             size_t taken = min_size(part, asked);
             asked -= taken;
             reading_asked_off(&reading, taken);
+            /* What was ready before it was asked for is not ready any more. */
+            if (task != NULL && part > taken) { demand_unready(task, part - taken); }
             size_t kept = part;
             if (reader->post != NULL) {
                 reader->post(to, &kept, reader->post_context);
@@ -206,7 +209,12 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
     reading_begin(&reading, &task->out, wait);
     uint64_t seen = 0;
     async_status given_up = ASYNC_OK;
-    while (!queue_closed(&task->out.queue)) {
+    while (!load_acquire(&task->gone)) { /* X7 <- X6 */
+        if (queue_closed(&task->out.queue)) { /* cancelled: its running chunk is waited for */
+            struct timespec pause = {.tv_nsec = 50000};
+            nanosleep(&pause, NULL);
+            continue;
+        }
         async_status status = reading_wait(&reading, 1);
         if (status == ASYNC_OK) { continue; }
         uint64_t drawn = load_relaxed(&task->drawn); /* relaxed: whether there was progress */

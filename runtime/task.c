@@ -6,6 +6,7 @@
  * Orders
  *   X1 stop (seq_cst) -> X2 looks at it (acquire): the error that was set before.
  *   X3 running, leave (acq_rel) -> X4 final (acq_rel): what all runs did is visible to the finalizer.
+ *   X6 gone (release) -> X7 for_each's look (acquire): the sink is not called any more.
  *   X5 enter (acquire) <- X3: what earlier runs left behind.
  * Layer: 3 */
 #include "check.h"
@@ -123,6 +124,7 @@ static void bury(struct async_task *task)
     order_destroy(task);
     if (load_relaxed(&task->dropped)) { channel_discard_all(&task->out); } /* relaxed: X4 acquired it */
     graph_let_go(task); /* before anybody learns of the end: what is seen then is final */
+    store_release(&task->gone, true); /* X6 -> X7 */
     channel_end(&task->out, why);
     channel_release(&task->out);
 }

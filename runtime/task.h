@@ -58,7 +58,7 @@ struct async_task {
     unsigned             max_parallel;
     unsigned             depth;     /* of the strand above it, this one included */
     bool                 ordered, in_place, fused; /* fused: with the task of its one input */
-    bool                 foreign;   /* has an input from another pool, or a task fused above it has */
+    shared_bool          foreign;   /* has an input from another pool, or a task fused above it has */
     bool                 greedy;    /* takes whatever is there, up to the chunk: for_each's sink */
     bool                 hidden;    /* not counted: for_each's */
 
@@ -79,6 +79,7 @@ struct async_task {
     shared_u64            abort_from; /* runs of this number and above are to end early */
     shared_u32            counted; /* in the pool's number of tasks */
     shared_u32            wanted;  /* by clients that hold its reader and by live tasks that consume it */
+    shared_bool           gone;    /* finalized: no run of it is inside, its inputs have been let go */
     shared_bool           dropped; /* cancelled itself: what it has made is not wanted */
     async_error           error;     /* its own; under the error lock */
     async_error           out_error; /* what its readers learn; under the error lock */
@@ -161,6 +162,7 @@ struct async_task *task_enter_head(struct async_task *task);
 /* demand.c: what is wanted. */
 void demand_ask(struct async_task *task, size_t count, bool stream);
 void demand_withdraw(struct async_task *task, size_t count);
+void demand_unready(struct async_task *task, size_t count); /* ready items were taken that nobody had asked for */
 void demand_trim(struct async_task *task); /* it made more than was planned: less of the backlog is needed */
 void demand_schedule(struct async_task *task);
 void demand_ask_edge(struct edge *edge, size_t count, bool stream);

@@ -134,8 +134,8 @@ static void work(struct async_pool *pool, struct async_task *task)
     exchange_acq_rel(&task->queued, 0); /* Q5 <-> Q4 */
     struct run_options options = {.arm = true};
     enum run_result result = task_run(task, options);
-    /* What a pool of size 0 upstream owes is this thread's to do. */
-    while (result == RUN_INPUT && task->foreign && task_help(task, options) == RUN_DONE) {
+    /* What a pool of size 0 upstream owes is this thread's to do. relaxed: see graph_link */
+    while (result == RUN_INPUT && load_relaxed(&task->foreign) && task_help(task, options) == RUN_DONE) {
         result = task_run(task, options);
     }
     if (unlikely(result == RUN_STARVED)) {

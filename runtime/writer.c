@@ -11,9 +11,8 @@
  * Progress: a write that does not wait is lock-free (the allocator and the pre callback excepted).
  *
  * Orders
- *   V1 reserve, reserved (relaxed): hands out room; what is put into it is published by the queue.
- *   V2 look, taken (acquire)          <- C5: room that readers made.
- *   V3 give back, reserved (seq_cst) -> C6: before the look at the waiters (W2).
+ *   V2 look, taken (acquire)          <- C5 of channel.c: room that readers made.
+ *   V3 give back, reserved (seq_cst)  -> C6 of channel.c: before the look at who waits (W2).
  *   V4 release, holders (acq_rel)    -> V4: the last holder closes after all others' writes.
  * Layer: 3 */
 #include "channel.h"
@@ -51,7 +50,8 @@ async_status async_channel_create(async_writer **writer, async_reader **reader, 
     }
     struct channel *channel = mem_zalloc(sizeof *channel, alignof(struct channel));
     if (channel == NULL) { return ASYNC_NO_MEMORY; }
-    if (!channel_init(channel, item_size, options->capacity == 0 ? SIZE_MAX : options->capacity, store_default())) {
+    size_t capacity = options->capacity == 0 ? SIZE_MAX : options->capacity;
+    if (!channel_init(channel, item_size, capacity, store_default())) {
         mem_free(channel);
         return ASYNC_NO_MEMORY;
     }
@@ -144,7 +144,8 @@ static size_t reserve(struct channel *channel, size_t count)
             continue;
         }
         size_t room = min_size(count, channel->capacity - (size_t)used);
-        if (cas_relaxed(&channel->reserved, &reserved, reserved + room)) { return room; } /* V1 */
+        /* relaxed: it only hands out room; what is put there is published by the queue */
+        if (cas_relaxed(&channel->reserved, &reserved, reserved + room)) { return room; }
     }
 }
 
@@ -244,9 +245,10 @@ static async_status write_all(struct writing *writing, async_wait wait)
 }
 
 /* Lets the pre callback see a copy, and writes that. */
-static async_status write_through_pre(struct writing *writing, const struct async_writer *writer, async_wait wait)
+static async_status write_through_pre(struct writing *writing, async_wait wait)
 {
     struct channel *channel = writing->channel;
+    const struct async_writer *writer = &channel->writer;
     alignas(16) unsigned char few[QUEUE_INLINE];
     size_t count = writing->left, bytes = count * channel->item_size;
     unsigned char *copy = few;
@@ -264,18 +266,18 @@ static async_status write_through_pre(struct writing *writing, const struct asyn
     return status;
 }
 
-static NEVER_INLINE async_status write_general(struct channel *channel, const void *items, size_t count,
-                                               size_t *written, async_wait wait)
+static NEVER_INLINE async_status write_general(struct channel *channel, const void *items,
+                                               size_t count, size_t *written, async_wait wait)
 {
     struct writing writing = {channel, items, count, 0, NULL};
     async_status status = channel->writer.pre == NULL ? write_all(&writing, wait)
-                                                      : write_through_pre(&writing, &channel->writer, wait);
+                                                      : write_through_pre(&writing, wait);
     *written = writing.accepted;
     return status;
 }
 
-async_status async_writer_write(async_writer *writer, const void *items, size_t count, size_t *written,
-                                async_wait wait)
+async_status async_writer_write(async_writer *writer, const void *items, size_t count,
+                                size_t *written, async_wait wait)
 {
     size_t unused, bytes;
     if (unlikely(written == NULL)) { written = &unused; }
@@ -283,15 +285,19 @@ async_status async_writer_write(async_writer *writer, const void *items, size_t 
     if (unlikely(writer == NULL || !wait_valid(wait))) { return ASYNC_INVALID; }
     if (unlikely(count == 0)) { return ASYNC_OK; }
     struct channel *channel = channel_of_writer(writer);
-    if (unlikely(items == NULL || !size_mul(count, channel->item_size, &bytes) || bytes > PTRDIFF_MAX)) {
+    if (unlikely(items == NULL || !size_mul(count, channel->item_size, &bytes) ||
+                 bytes > PTRDIFF_MAX)) {
         return ASYNC_INVALID;
     }
     /* relaxed: a released end is the caller's mistake */
     DEBUG_CHECK(load_relaxed(&writer->holders) != 0);
     if (likely(bytes <= QUEUE_INLINE && !channel_bounded(channel) && writer->pre == NULL)) {
         enum queue_result result = channel_put_inline(channel, items, count, bytes);
-        if (likely(result == QUEUE_OK)) { *written = count; }
-        return result == QUEUE_OK ? ASYNC_OK : result == QUEUE_CLOSED ? ASYNC_CLOSED : ASYNC_NO_MEMORY;
+        if (unlikely(result != QUEUE_OK)) {
+            return result == QUEUE_CLOSED ? ASYNC_CLOSED : ASYNC_NO_MEMORY;
+        }
+        *written = count;
+        return ASYNC_OK;
     }
     return write_general(channel, items, count, written, wait);
 }

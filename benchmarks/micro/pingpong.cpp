@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <thread>
 
-namespace {
+namespace
+{
 
 struct Channel {
     async_writer *writer = nullptr;
@@ -37,8 +38,8 @@ struct Channel {
 
 void pingpong(benchmark::State &state)
 {
-    Channel     there;
-    Channel     back;
+    Channel there;
+    Channel back;
     std::thread other([&] {
         std::uint64_t item = 0;
         while (there.read(&item) == ASYNC_OK)

@@ -5,13 +5,14 @@
 
 #include <memory>
 
-namespace {
+namespace
+{
 
 struct Channel {
     async_writer *writer = nullptr;
     async_reader *reader = nullptr;
-    bool          blocks;
-    bool          spins;
+    bool blocks;
+    bool spins;
 
     Channel(std::size_t capacity, bool blocks_, bool spins_) : blocks(blocks_), spins(spins_)
     {
@@ -28,8 +29,9 @@ struct Channel {
         async_reader_release(reader);
     }
 
-    class Producer {
-    public:
+    class Producer
+    {
+      public:
         explicit Producer(Channel &channel)
             : writer_(channel.writer), wait_(channel.blocks ? async_forever() : async_now()),
               waiting_(channel.spins)
@@ -38,7 +40,7 @@ struct Channel {
         void write(const std::uint64_t *items, std::size_t count)
         {
             for (;;) {
-                std::size_t  written = 0;
+                std::size_t written = 0;
                 async_status status = async_writer_write(writer_, items, count, &written, wait_);
                 if (status == ASYNC_OK)
                     break;
@@ -51,14 +53,15 @@ struct Channel {
             waiting_.succeeded();
         }
 
-    private:
-        async_writer   *writer_;
-        async_wait      wait_;
+      private:
+        async_writer *writer_;
+        async_wait wait_;
         config::Waiting waiting_;
     };
 
-    class Consumer {
-    public:
+    class Consumer
+    {
+      public:
         explicit Consumer(Channel &channel)
             : reader_(channel.reader), wait_(channel.blocks ? async_forever() : async_now()),
               waiting_(channel.spins)
@@ -67,7 +70,7 @@ struct Channel {
         std::size_t read(std::uint64_t *items, std::size_t count)
         {
             for (;;) {
-                std::size_t  got = 0;
+                std::size_t got = 0;
                 async_status status = async_reader_read(reader_, items, count, &got, wait_);
                 if (got > 0) {
                     waiting_.succeeded();
@@ -79,9 +82,9 @@ struct Channel {
             }
         }
 
-    private:
-        async_reader   *reader_;
-        async_wait      wait_;
+      private:
+        async_reader *reader_;
+        async_wait wait_;
         config::Waiting waiting_;
     };
 };
@@ -90,11 +93,11 @@ struct Channel {
 
 void harness::register_benchmarks(unsigned cpus)
 {
-    for (std::size_t capacity : {0ul, 4096ul}) {
-        for (const char *wait : {"yield", "spin", "block"}) {
+    for (std::size_t capacity : { 0ul, 4096ul }) {
+        for (const char *wait : { "yield", "spin", "block" }) {
             bool blocks = wait[0] == 'b';
             bool spins = wait[0] == 's';
-            config::add(cpus, {1, config::batch},
+            config::add(cpus, { 1, config::batch },
                         "async" + part("capacity", capacity) + part("wait", wait),
                         [=] { return std::make_unique<Channel>(capacity, blocks, spins); });
         }

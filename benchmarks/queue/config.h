@@ -20,9 +20,10 @@
 #include <thread>
 #include <vector>
 
-namespace config {
+namespace config
+{
 
-constexpr std::size_t   batch = 64;
+constexpr std::size_t batch = 64;
 constexpr std::uint64_t items_singly = 1 << 20;
 constexpr std::uint64_t items_batched = 1 << 23;
 
@@ -36,9 +37,12 @@ inline void cpu_pause()
 }
 
 // What to do on an empty (or full) queue: give up the CPU at once, or look 64 times first.
-class Waiting {
-public:
-    explicit Waiting(bool spins) : spins_(spins) {}
+class Waiting
+{
+  public:
+    explicit Waiting(bool spins) : spins_(spins)
+    {
+    }
     void failed()
     {
         if (!spins_ || ++looks_ > 64)
@@ -46,10 +50,13 @@ public:
         else
             cpu_pause();
     }
-    void succeeded() { looks_ = 0; }
+    void succeeded()
+    {
+        looks_ = 0;
+    }
 
-private:
-    bool     spins_;
+  private:
+    bool spins_;
     unsigned looks_ = 0;
 };
 
@@ -57,8 +64,8 @@ template <class Queue>
 std::uint64_t consume(Queue &queue, std::uint64_t share, std::size_t count)
 {
     typename Queue::Consumer consumer(queue);
-    std::uint64_t            items[batch];
-    std::uint64_t            total = 0;
+    std::uint64_t items[batch];
+    std::uint64_t total = 0;
     while (share > 0) {
         std::size_t got = consumer.read(items, std::min<std::uint64_t>(count, share));
         for (std::size_t i = 0; i < got; i++)
@@ -72,7 +79,7 @@ template <class Queue>
 void produce(Queue &queue, std::uint64_t first, std::uint64_t share, std::size_t count)
 {
     typename Queue::Producer producer(queue);
-    std::uint64_t            items[batch];
+    std::uint64_t items[batch];
     for (std::uint64_t done = 0; done < share;) {
         std::size_t n = std::min<std::uint64_t>(count, share - done);
         for (std::size_t i = 0; i < n; i++)
@@ -91,12 +98,12 @@ void run(benchmark::State &state, unsigned pairs, std::size_t count, Make make)
     for (auto _ : state) {
         state.PauseTiming();
         {
-            auto                         queue = make();
-            std::atomic<unsigned>        waiting{0};
-            std::atomic<bool>            open{false};
+            auto queue = make();
+            std::atomic<unsigned> waiting{ 0 };
+            std::atomic<bool> open{ false };
             std::vector<harness::Padded> sums(pairs);
-            std::vector<std::thread>     threads;
-            auto                         gate = [&] {
+            std::vector<std::thread> threads;
+            auto gate = [&] {
                 waiting++;
                 while (!open)
                     sched_yield();
@@ -128,15 +135,17 @@ void run(benchmark::State &state, unsigned pairs, std::size_t count, Make make)
         }
         state.ResumeTiming();
     }
-    state.SetItemsProcessed(static_cast<std::int64_t>(items) * static_cast<std::int64_t>(state.iterations()));
+    state.SetItemsProcessed(static_cast<std::int64_t>(items) *
+                            static_cast<std::int64_t>(state.iterations()));
 }
 
 // Registers "queue/<P>p<C>c/batch:<count>/cpus:<cpus>/<variant>". make() gives a new queue, by
 // std::unique_ptr.
 template <class Make>
-void add(unsigned cpus, std::initializer_list<std::size_t> counts, const std::string &variant, Make make)
+void add(unsigned cpus, std::initializer_list<std::size_t> counts, const std::string &variant,
+         Make make)
 {
-    for (unsigned pairs : {1u, 2u, 4u}) {
+    for (unsigned pairs : { 1u, 2u, 4u }) {
         for (std::size_t count : counts) {
             std::string n = std::to_string(pairs);
             harness::add("queue/" + n + "p" + n + "c" + harness::part("batch", count) +

@@ -6,16 +6,21 @@
 
 #include <memory>
 
-namespace {
+namespace
+{
 
 struct Moodycamel {
     moodycamel::ConcurrentQueue<std::uint64_t> queue;
-    bool                                       spins;
+    bool spins;
 
-    explicit Moodycamel(bool spins_) : spins(spins_) {}
+    explicit Moodycamel(bool spins_) : spins(spins_)
+    {
+    }
 
     struct Producer {
-        explicit Producer(Moodycamel &from) : queue(from.queue), token(from.queue) {}
+        explicit Producer(Moodycamel &from) : queue(from.queue), token(from.queue)
+        {
+        }
         void write(const std::uint64_t *items, std::size_t count)
         {
             if (count == 1)
@@ -24,11 +29,14 @@ struct Moodycamel {
                 queue.enqueue_bulk(token, items, count);
         }
         moodycamel::ConcurrentQueue<std::uint64_t> &queue;
-        moodycamel::ProducerToken                   token;
+        moodycamel::ProducerToken token;
     };
 
     struct Consumer {
-        explicit Consumer(Moodycamel &from) : queue(from.queue), token(from.queue), waiting(from.spins) {}
+        explicit Consumer(Moodycamel &from)
+            : queue(from.queue), token(from.queue), waiting(from.spins)
+        {
+        }
         std::size_t read(std::uint64_t *items, std::size_t count)
         {
             for (;;) {
@@ -42,8 +50,8 @@ struct Moodycamel {
             }
         }
         moodycamel::ConcurrentQueue<std::uint64_t> &queue;
-        moodycamel::ConsumerToken                   token;
-        config::Waiting                             waiting;
+        moodycamel::ConsumerToken token;
+        config::Waiting waiting;
     };
 };
 
@@ -51,8 +59,9 @@ struct Moodycamel {
 
 void harness::register_benchmarks(unsigned cpus)
 {
-    for (bool spins : {false, true}) {
-        config::add(cpus, {1, config::batch}, "moodycamel" + part("wait", spins ? "spin" : "yield"),
+    for (bool spins : { false, true }) {
+        config::add(cpus, { 1, config::batch },
+                    "moodycamel" + part("wait", spins ? "spin" : "yield"),
                     [=] { return std::make_unique<Moodycamel>(spins); });
     }
 }

@@ -11,18 +11,24 @@
 
 #include <memory>
 
-namespace {
+namespace
+{
 
-template <class Reclaimer, unsigned Entries> struct Ramalhete {
+template <class Reclaimer, unsigned Entries>
+struct Ramalhete {
     xenium::ramalhete_queue<std::uint64_t *, xenium::policy::reclaimer<Reclaimer>,
                             xenium::policy::entries_per_node<Entries>>
-         queue;
+        queue;
     bool spins;
 
-    explicit Ramalhete(bool spins_) : spins(spins_) {}
+    explicit Ramalhete(bool spins_) : spins(spins_)
+    {
+    }
 
     struct Producer {
-        explicit Producer(Ramalhete &from) : queue(from.queue) {}
+        explicit Producer(Ramalhete &from) : queue(from.queue)
+        {
+        }
         void write(const std::uint64_t *items, std::size_t count)
         {
             for (std::size_t i = 0; i < count; i++)
@@ -32,7 +38,9 @@ template <class Reclaimer, unsigned Entries> struct Ramalhete {
     };
 
     struct Consumer {
-        explicit Consumer(Ramalhete &from) : queue(from.queue), waiting(from.spins) {}
+        explicit Consumer(Ramalhete &from) : queue(from.queue), waiting(from.spins)
+        {
+        }
         std::size_t read(std::uint64_t *items, std::size_t)
         {
             std::uint64_t *item = nullptr;
@@ -43,14 +51,15 @@ template <class Reclaimer, unsigned Entries> struct Ramalhete {
             return 1;
         }
         decltype(Ramalhete::queue) &queue;
-        config::Waiting             waiting;
+        config::Waiting waiting;
     };
 };
 
-template <class Reclaimer, unsigned Entries> void add(unsigned cpus, const char *name)
+template <class Reclaimer, unsigned Entries>
+void add(unsigned cpus, const char *name)
 {
-    for (bool spins : {false, true}) {
-        config::add(cpus, {1},
+    for (bool spins : { false, true }) {
+        config::add(cpus, { 1 },
                     std::string("ramalhete/") + name + harness::part("entries", Entries) +
                         harness::part("wait", spins ? "spin" : "yield"),
                     [=] { return std::make_unique<Ramalhete<Reclaimer, Entries>>(spins); });
@@ -63,9 +72,11 @@ void harness::register_benchmarks(unsigned cpus)
 {
     using namespace xenium::reclamation;
     namespace policy = xenium::policy;
-    using epochs = generic_epoch_based<>::with<policy::scan_frequency<100>, policy::scan<scan::all_threads>,
-                                               policy::region_extension<region_extension::none>>;
-    using hazards = hazard_pointer<>::with<policy::allocation_strategy<hp_allocation::static_strategy<3>>>;
+    using epochs =
+        generic_epoch_based<>::with<policy::scan_frequency<100>, policy::scan<scan::all_threads>,
+                                    policy::region_extension<region_extension::none>>;
+    using hazards =
+        hazard_pointer<>::with<policy::allocation_strategy<hp_allocation::static_strategy<3>>>;
     ::add<epochs, 512>(cpus, "epoch_based");
     ::add<epochs, 2048>(cpus, "epoch_based");
     ::add<debra<>, 512>(cpus, "debra");

@@ -7,7 +7,8 @@
 #include <cstdio>
 #include <cstring>
 
-namespace {
+namespace
+{
 
 // Pins the calling thread, and all it starts from now on, to the first `cpus` of the CPUs it may use.
 bool pin(unsigned cpus)
@@ -32,12 +33,12 @@ bool pin(unsigned cpus)
 int main(int argc, char **argv)
 {
     unsigned cpus = 1;
-    int      kept = 1;
+    int kept = 1;
     for (int i = 1; i < argc; i++) {
         if (std::strncmp(argv[i], "--cpus=", 7) == 0) {
             const char *text = argv[i] + 7;
             const char *end = text + std::strlen(text);
-            auto        parsed = std::from_chars(text, end, cpus);
+            auto parsed = std::from_chars(text, end, cpus);
             if (parsed.ec != std::errc() || parsed.ptr != end || cpus == 0) {
                 std::fprintf(stderr, "%s: --cpus takes a number from 1\n", argv[0]);
                 return 2;

@@ -15,13 +15,15 @@
 #include <string>
 #include <utility>
 
-namespace harness {
+namespace harness
+{
 
 // The program's benchmarks, by the program.
 void register_benchmarks(unsigned cpus);
 
 // Adds "name" with the settings that all figures share: wall time, milliseconds.
-template <class Function> benchmark::internal::Benchmark *add(const std::string &name, Function function)
+template <class Function>
+benchmark::internal::Benchmark *add(const std::string &name, Function function)
 {
     return benchmark::RegisterBenchmark(name.c_str(), std::move(function))
         ->UseRealTime()
@@ -41,7 +43,7 @@ inline std::string part(const char *key, const char *value)
 // Runs `once` (which returns the answer) once an iteration, and checks each answer, and the calls of
 // each kernel over all iterations: expected_calls are pairs of a kernel and its calls an iteration.
 struct Expected {
-    kernel        which;
+    kernel which;
     std::uint64_t calls;
 };
 
@@ -67,24 +69,34 @@ void run(benchmark::State &state, std::uint64_t items, std::uint64_t answer,
 }
 
 // An array on a cache line's boundary, its pages touched.
-class Buffer {
-public:
+class Buffer
+{
+  public:
     explicit Buffer(std::size_t count)
-        : items_(static_cast<std::uint64_t *>(::operator new(count * sizeof(std::uint64_t), alignment)))
+        : items_(static_cast<std::uint64_t *>(
+              ::operator new(count * sizeof(std::uint64_t), alignment)))
     {
         for (std::size_t i = 0; i < count; i++)
             items_[i] = 0;
     }
-    Buffer(Buffer &&other) noexcept : items_(std::exchange(other.items_, nullptr)) {}
+    Buffer(Buffer &&other) noexcept : items_(std::exchange(other.items_, nullptr))
+    {
+    }
     Buffer(const Buffer &) = delete;
     Buffer &operator=(const Buffer &) = delete;
     Buffer &operator=(Buffer &&) = delete;
-    ~Buffer() { ::operator delete(items_, alignment); }
-    std::uint64_t *items() { return items_; }
+    ~Buffer()
+    {
+        ::operator delete(items_, alignment);
+    }
+    std::uint64_t *items()
+    {
+        return items_;
+    }
 
-private:
-    static constexpr std::align_val_t alignment{64};
-    std::uint64_t                    *items_;
+  private:
+    static constexpr std::align_val_t alignment{ 64 };
+    std::uint64_t *items_;
 };
 
 // An integer on cache lines of its own.

@@ -21,7 +21,7 @@ struct slot {
 };
 
 enum { MAX_SLOTS = 4096 };
-static struct slot     slots[MAX_SLOTS];
+static struct slot slots[MAX_SLOTS];
 static _Atomic(size_t) slots_used;
 
 static _Thread_local struct slot *mine;
@@ -88,7 +88,7 @@ KERNEL uint64_t kernel_burn(uint64_t seed, uint64_t units)
 
 uint64_t kernel_calls(enum kernel which)
 {
-    size_t   used = atomic_load(&slots_used);
+    size_t used = atomic_load(&slots_used);
     uint64_t sum = 0;
     for (size_t i = 0; i < used; i++)
         sum += atomic_load_explicit(&slots[i].calls[which], memory_order_relaxed);

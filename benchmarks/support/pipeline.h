@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <string>
 
-namespace pipeline {
+namespace pipeline
+{
 
 inline void must(async_status status, const char *what)
 {
@@ -22,7 +23,7 @@ inline void must(async_status status, const char *what)
 // everything (0: the pool's default).
 struct Crew {
     unsigned workers;
-    bool     readers_help;
+    bool readers_help;
     unsigned window = 0;
 };
 
@@ -32,8 +33,9 @@ inline std::string part(const Crew &crew)
            (crew.window == 0 ? "" : "/window:" + std::to_string(crew.window));
 }
 
-class Pool {
-public:
+class Pool
+{
+  public:
     explicit Pool(const Crew &crew)
     {
         async_pool_options options{};
@@ -43,7 +45,10 @@ public:
     }
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
-    ~Pool() { async_pool_destroy(pool_, ASYNC_DROP); }
+    ~Pool()
+    {
+        async_pool_destroy(pool_, ASYNC_DROP);
+    }
 
     async_reader *add(const async_task_options &options)
     {
@@ -54,9 +59,10 @@ public:
 
     // source → `stages` tasks of `stage` (none: one task that passes the items on), in chunks of
     // `chunk`; the caller gets the last reader.
-    async_reader *add_chain(std::uint64_t items, unsigned stages, std::size_t chunk, async_batch_fn *stage)
+    async_reader *add_chain(std::uint64_t items, unsigned stages, std::size_t chunk,
+                            async_batch_fn *stage)
     {
-        async_source  source = async_source_range(0, items);
+        async_source source = async_source_range(0, items);
         async_reader *last = nullptr;
         for (unsigned i = 0; i < (stages == 0 ? 1 : stages); i++) {
             async_task_options options{};
@@ -72,7 +78,7 @@ public:
         return last;
     }
 
-private:
+  private:
     async_pool *pool_ = nullptr;
 };
 

@@ -36,7 +36,8 @@ int main(void)
     async_writer *writer;
     async_reader *numbers, *squares;
     const async_channel_options bounded = { .name = "numbers", .capacity = 64 };
-    check(async_channel_create(&writer, &numbers, sizeof(uint64_t), &bounded), "cannot make a channel");
+    check(async_channel_create(&writer, &numbers, sizeof(uint64_t), &bounded),
+          "cannot make a channel");
 
     async_pool *pool;
     check(async_pool_create(&pool, 1, NULL), "cannot make a pool");
@@ -54,8 +55,8 @@ int main(void)
     }
     async_writer_release(writer); /* the threads hold it now; the last one closes the channel */
 
-    uint64_t     items[100], sum = 0;
-    size_t       got;
+    uint64_t items[100], sum = 0;
+    size_t got;
     async_status status;
     do {
         status = async_reader_read(squares, items, 100, &got, async_forever());

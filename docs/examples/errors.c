@@ -9,8 +9,8 @@ static int parse(const void *in, void *out, void *context)
 {
     (void)context;
     const char *text = *(const char *const *)in;
-    char       *end;
-    long        value = strtol(text, &end, 10);
+    char *end;
+    long value = strtol(text, &end, 10);
     if (end == text || *end != '\0')
         return async_fail(1, "'%s' is not a number", text);
     *(long *)out = value;
@@ -52,8 +52,8 @@ int main(void)
     check(async_pool_add_task(pool, &doubles, &twice_task), "cannot add 'twice'");
 
     /* What was computed before the failure arrives; then the status says why there is no more. */
-    long         items[5];
-    size_t       got;
+    long items[5];
+    size_t got;
     async_status status = async_reader_read(doubles, items, 5, &got, async_forever());
     for (size_t i = 0; i < got; i++)
         printf("%ld\n", items[i]);

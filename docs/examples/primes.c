@@ -15,7 +15,8 @@ static bool is_prime(uint64_t n)
 }
 
 /* Any number of items in, any number out. */
-static int keep_primes(const void *in, size_t count, size_t *done, async_emitter *out, void *context)
+static int keep_primes(const void *in, size_t count, size_t *done, async_emitter *out,
+                       void *context)
 {
     (void)context;
     const uint64_t *numbers = in;

@@ -16,7 +16,7 @@ ASYNC_EACH(square, uint64_t, in, uint64_t, out)
 static int add(const void *items, size_t count, void *context)
 {
     const uint64_t *squares = items;
-    uint64_t       *sum = context;
+    uint64_t *sum = context;
     for (size_t i = 0; i < count; i++)
         *sum += squares[i];
     return ASYNC_CONTINUE;

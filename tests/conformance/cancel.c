@@ -393,7 +393,8 @@ Test(X, X10_from_a_callback)
                     cr_assert_lt(atomic_load(&p.calls), 1000);
                     break;
                 }
-                cr_assert_eq(i.status, ASYNC_OK);
+                cr_assert_eq(i.status, ASYNC_OK, "%s, N = %u, place %u: %s", ways[way], n, where,
+                             async_status_name(i.status));
                 async_reader_set_pre(reader, NULL, NULL, NULL, NULL);
                 async_reader_set_post(reader, NULL, NULL, NULL, NULL);
                 status = async_reader_read(reader, items, 1, &got, async_forever());

@@ -352,7 +352,7 @@ Test(C, C17_only_its_chunk_waits)
             size_t got = 0;
             cr_assert_not_null(items);
             async_status status =
-                async_reader_read(reader, items, 999, &got, async_within_ms(3000));
+                async_reader_read(reader, items, 999, &got, async_within_ms(5000));
             cr_assert_eq(status, ASYNC_OK, "N = %u, %u held: %zu of 999", n, (unsigned)held[i],
                          got);
             for (size_t k = 0; k < 999; k++) {

@@ -28,12 +28,12 @@
 #define OWN_MALLOC 0
 #endif
 
+#if OWN_MALLOC
 static atomic_uint_fast64_t heap_calls;   /* since it was armed */
 static atomic_uint_fast64_t heap_fail_at; /* this call fails, counted from 1; 0: not armed */
 static atomic_uint_fast64_t heap_failed;
 static atomic_int_fast64_t  heap_live; /* allocations that were not freed */
 
-#if OWN_MALLOC
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);

@@ -76,7 +76,7 @@ static enum queue_result put_some(struct writer *writer, struct rng *rng, size_t
 {
     uint64_t items[RUN_MAX];
     uint32_t kind = rng_below(rng, 8);
-    *count = kind < 5 ? 1 : kind < 6 ? 1 + rng_below(rng, 5) : 1 + rng_below(rng, RUN_MAX);
+    *count = kind < 5 ? 1 : kind < 6 ? 1 + rng_below(rng, QUEUE_INLINE / 8) : 1 + rng_below(rng, RUN_MAX);
     for (size_t i = 0; i < *count; i++) {
         items[i] = (uint64_t)writer->index << NUMBER_BITS | (writer->accepted + i);
     }

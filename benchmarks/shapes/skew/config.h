@@ -10,21 +10,22 @@
 #include <string>
 #include <vector>
 
-namespace config {
+namespace config
+{
 
 constexpr std::uint64_t items = 20'000;
-constexpr std::size_t   chunks[] = {1, 16};
+constexpr std::size_t chunks[] = { 1, 16 };
 
 // How many units of kernel_burn each item takes; the same in every program.
 inline const std::vector<std::uint64_t> &units()
 {
     static const std::vector<std::uint64_t> table = [] {
-        constexpr double           mean = 15'000;
-        constexpr double           shape = 1.2;
-        std::vector<double>        draws(items);
+        constexpr double mean = 15'000;
+        constexpr double shape = 1.2;
+        std::vector<double> draws(items);
         std::vector<std::uint64_t> result(items);
-        std::uint64_t              state = 88172645463325252u;
-        double                     sum = 0;
+        std::uint64_t state = 88172645463325252u;
+        double sum = 0;
         for (double &draw : draws) {
             state ^= state << 13;
             state ^= state >> 7;
@@ -42,7 +43,10 @@ inline const std::vector<std::uint64_t> &units()
     return table;
 }
 
-inline std::uint64_t burn(std::uint64_t item) { return kernel_burn(item, units()[item]); }
+inline std::uint64_t burn(std::uint64_t item)
+{
+    return kernel_burn(item, units()[item]);
+}
 
 // The sum of what kernel_burn gives for all items, in 64 steps an item: the map of n steps is the
 // map of the bits of n, one after the other.
@@ -72,9 +76,10 @@ inline std::string name(unsigned cpus, std::size_t chunk)
     return "skew" + harness::part("cpus", cpus) + harness::part("chunk", chunk);
 }
 
-template <class Once> void run(benchmark::State &state, Once once)
+template <class Once>
+void run(benchmark::State &state, Once once)
 {
-    harness::run(state, items, answer(), {{KERNEL_BURN, items}}, once);
+    harness::run(state, items, answer(), { { KERNEL_BURN, items } }, once);
 }
 
 } // namespace config

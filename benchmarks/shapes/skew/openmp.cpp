@@ -14,7 +14,8 @@ void harness::register_benchmarks(unsigned cpus)
 {
     for (std::size_t chunk : config::chunks) {
         add(config::name(cpus, chunk), [=](benchmark::State &state) {
-            config::run(state, [=] { return openmp(static_cast<int>(chunk), static_cast<int>(cpus)); });
+            config::run(state,
+                        [=] { return openmp(static_cast<int>(chunk), static_cast<int>(cpus)); });
         });
     }
 }

@@ -10,7 +10,8 @@
 
 #include <vector>
 
-namespace stream {
+namespace stream
+{
 
 inline int stage_task(const void *in, void *out, std::size_t count, std::size_t *, void *)
 {
@@ -35,7 +36,7 @@ inline int add_sums(const void *items, std::size_t count, void *context)
 
 inline std::uint64_t async(pipeline::Pool &pool, unsigned stages, std::size_t chunk)
 {
-    async_reader      *results = pool.add_chain(config::items, stages, chunk, stage_task);
+    async_reader *results = pool.add_chain(config::items, stages, chunk, stage_task);
     async_task_options options{};
     options.input = results;
     options.emit = sum_task;
@@ -44,7 +45,8 @@ inline std::uint64_t async(pipeline::Pool &pool, unsigned stages, std::size_t ch
     async_reader_release(results);
 
     harness::Padded total;
-    pipeline::must(async_reader_for_each(sums, add_sums, &total, async_forever()), "async_reader_for_each");
+    pipeline::must(async_reader_for_each(sums, add_sums, &total, async_forever()),
+                   "async_reader_for_each");
     async_reader_release(sums);
     return total.value;
 }
@@ -52,17 +54,19 @@ inline std::uint64_t async(pipeline::Pool &pool, unsigned stages, std::size_t ch
 inline void register_async(unsigned cpus)
 {
     std::vector<pipeline::Crew> crews;
-    for (unsigned window : {0u, 64u}) {
-        crews.push_back({cpus, false, window});
-        crews.push_back(cpus == 1 ? pipeline::Crew{0, false, window} : pipeline::Crew{cpus - 1, true, window});
+    for (unsigned window : { 0u, 64u }) {
+        crews.push_back({ cpus, false, window });
+        crews.push_back(cpus == 1 ? pipeline::Crew{ 0, false, window }
+                                  : pipeline::Crew{ cpus - 1, true, window });
     }
     for (unsigned stages : config::depths) {
         for (std::size_t chunk : chunks) {
             for (const pipeline::Crew &crew : crews) {
-                harness::add(name(stages, cpus, chunk) + pipeline::part(crew), [=](benchmark::State &state) {
-                    pipeline::Pool pool(crew);
-                    run(state, stages, chunk, [&] { return async(pool, stages, chunk); });
-                });
+                harness::add(
+                    name(stages, cpus, chunk) + pipeline::part(crew), [=](benchmark::State &state) {
+                        pipeline::Pool pool(crew);
+                        run(state, stages, chunk, [&] { return async(pool, stages, chunk); });
+                    });
             }
         }
     }
@@ -70,4 +74,7 @@ inline void register_async(unsigned cpus)
 
 } // namespace stream
 
-void harness::register_benchmarks(unsigned cpus) { stream::register_async(cpus); }
+void harness::register_benchmarks(unsigned cpus)
+{
+    stream::register_async(cpus);
+}

@@ -5,7 +5,8 @@
 
 #include <algorithm>
 
-namespace stream {
+namespace stream
+{
 
 inline std::uint64_t plain(unsigned stages, std::size_t chunk, std::uint64_t *items)
 {
@@ -36,4 +37,7 @@ inline void register_plain(unsigned cpus)
 
 } // namespace stream
 
-void harness::register_benchmarks(unsigned cpus) { stream::register_plain(cpus); }
+void harness::register_benchmarks(unsigned cpus)
+{
+    stream::register_plain(cpus);
+}

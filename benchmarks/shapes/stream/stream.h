@@ -8,21 +8,23 @@
 
 #include <string>
 
-namespace stream {
+namespace stream
+{
 
-constexpr std::size_t chunks[] = {256, 512, 1024, 2048, 4096, 8192, 16384};
+constexpr std::size_t chunks[] = { 256, 512, 1024, 2048, 4096, 8192, 16384 };
 
 inline std::string name(unsigned stages, unsigned cpus, std::size_t chunk)
 {
-    return std::string(config::workload) + harness::part("k", stages) + harness::part("cpus", cpus) +
-           harness::part("chunk", chunk);
+    return std::string(config::workload) + harness::part("k", stages) +
+           harness::part("cpus", cpus) + harness::part("chunk", chunk);
 }
 
-template <class Once> void run(benchmark::State &state, unsigned stages, std::size_t chunk, Once once)
+template <class Once>
+void run(benchmark::State &state, unsigned stages, std::size_t chunk, Once once)
 {
     std::uint64_t calls = harness::chunks_of(config::items, chunk);
     harness::run(state, config::items, config::answer(stages),
-                 {{config::stage_kernel, stages * calls}, {KERNEL_SUM, calls}}, once);
+                 { { config::stage_kernel, stages * calls }, { KERNEL_SUM, calls } }, once);
 }
 
 } // namespace stream

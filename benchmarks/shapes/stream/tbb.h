@@ -14,17 +14,18 @@
 #include <algorithm>
 #include <vector>
 
-namespace stream {
+namespace stream
+{
 
 struct Chunk {
     std::uint64_t *items;
-    std::uint64_t  first;
-    std::size_t    count;
+    std::uint64_t first;
+    std::size_t count;
 };
 
 struct Ring {
     std::vector<harness::Buffer> buffers;
-    std::vector<Chunk>           chunks;
+    std::vector<Chunk> chunks;
 
     Ring(std::size_t tokens, std::size_t chunk) : chunks(tokens)
     {
@@ -35,10 +36,11 @@ struct Ring {
     }
 };
 
-inline std::uint64_t tbb_pipeline(unsigned stages, std::size_t chunk, bool parallel_fill, Ring &ring)
+inline std::uint64_t tbb_pipeline(unsigned stages, std::size_t chunk, bool parallel_fill,
+                                  Ring &ring)
 {
     std::uint64_t next = 0;
-    std::size_t   token = 0;
+    std::size_t token = 0;
     std::uint64_t total = 0;
     using mode = tbb::filter_mode;
 
@@ -68,8 +70,8 @@ inline std::uint64_t tbb_pipeline(unsigned stages, std::size_t chunk, bool paral
     }
     auto sum = tbb::make_filter<Chunk *, std::uint64_t>(
         mode::parallel, [](Chunk *c) { return kernel_sum(c->items, c->count); });
-    auto add = tbb::make_filter<std::uint64_t, void>(mode::serial_in_order,
-                                                     [&](std::uint64_t partial) { total += partial; });
+    auto add = tbb::make_filter<std::uint64_t, void>(
+        mode::serial_in_order, [&](std::uint64_t partial) { total += partial; });
     tbb::parallel_pipeline(ring.chunks.size(), filters & sum & add);
     return total;
 }
@@ -78,18 +80,18 @@ inline void register_tbb(unsigned cpus)
 {
     for (unsigned stages : config::depths) {
         for (std::size_t chunk : chunks) {
-            for (std::size_t tokens : {4ul, 16ul}) {
-                for (bool parallel_fill : {false, true}) {
+            for (std::size_t tokens : { 4ul, 16ul }) {
+                for (bool parallel_fill : { false, true }) {
                     std::string full = name(stages, cpus, chunk) + harness::part("tokens", tokens) +
                                        harness::part("fill", parallel_fill ? "parallel" : "serial");
                     harness::add(full, [=](benchmark::State &state) {
-                        tbb::global_control limit(tbb::global_control::max_allowed_parallelism, cpus);
-                        tbb::task_arena     arena(static_cast<int>(cpus));
-                        Ring                ring(tokens, chunk);
+                        tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                                  cpus);
+                        tbb::task_arena arena(static_cast<int>(cpus));
+                        Ring ring(tokens, chunk);
                         arena.execute([&] {
-                            run(state, stages, chunk, [&] {
-                                return tbb_pipeline(stages, chunk, parallel_fill, ring);
-                            });
+                            run(state, stages, chunk,
+                                [&] { return tbb_pipeline(stages, chunk, parallel_fill, ring); });
                         });
                     });
                 }
@@ -100,4 +102,7 @@ inline void register_tbb(unsigned cpus)
 
 } // namespace stream
 
-void harness::register_benchmarks(unsigned cpus) { stream::register_tbb(cpus); }
+void harness::register_benchmarks(unsigned cpus)
+{
+    stream::register_tbb(cpus);
+}
