@@ -136,7 +136,8 @@ static void judge_trim(struct store *store, uint64_t trimmed)
     if (!cas_relaxed(&store->trimmed, &trimmed, 0)) { return; }
     int64_t may = load_relaxed(&store->may_loose);
     may = os_now_ns() - trimmed < REGRET_NS ? may * 2 : may / 2;
-    store_relaxed(&store->may_loose, may < TRIM_LEAST ? TRIM_LEAST : may > TRIM_MOST ? TRIM_MOST : may);
+    if (may < TRIM_LEAST) { may = TRIM_LEAST; }
+    store_relaxed(&store->may_loose, may > TRIM_MOST ? TRIM_MOST : may);
 }
 
 static struct block *memory_new(struct store *store, uint32_t size_class, size_t capacity)

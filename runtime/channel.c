@@ -13,7 +13,7 @@
  *
  * Invariants
  *   I1 bounded: taken <= claimed <= put <= reserved <= taken + capacity, but for channel_put's
- *   runs.
+ *      runs.
  *   I2 `ended` changes once, from OK.
  *   I3 Whoever calls holds a count of the channel, by an end or by its own.
  *

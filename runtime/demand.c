@@ -14,9 +14,12 @@
  *
  * Orders
  *   Q1 missing (seq_cst) <-> Q1: who brings it above 0 sees all that was added before.
- *   Q2 edge asked (release, by the order of Q3) then Q3 backlog (seq_cst) -> draw's load (seq_cst).
+ *   Q3 backlog (seq_cst) <-> Q3: who finds it raised sees what was asked of the edges before: their
+ *      `asked` is relaxed.
  *   Q4 queued, set (acq_rel) <-> Q5 in worker.c, cleared (acq_rel): who finds it set has its change
  *      seen by the worker that clears it before looking.
+ *   Q6 size, look (seq_cst) <- S4 of pool.c: the backlog is raised (Q3) before the look, the size is
+ *      set before the look at the backlogs: one of the two sees the other.
  * Layer: 3 */
 #include "pool.h"
 #include "strand.h"
@@ -33,7 +36,7 @@ size_t task_chunk(const struct async_task *task)
 void task_runnable(struct async_task *task)
 {
     struct async_pool *pool = task->pool;
-    if (load_seq_cst(&pool->size) != 0) { /* Q6 <-> pool.c, set_size: one of the two sees the other */
+    if (load_seq_cst(&pool->size) != 0) { /* Q6 <- S4 of pool.c */
         if (exchange_acq_rel(&task->queued, 1) == 0) { /* Q4 <-> Q5 */
             channel_retain(&task->out);
             pool_push(pool, task);

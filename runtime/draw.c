@@ -8,6 +8,9 @@
  *
  * Order of the accounts (demand.c): items are taken, then claimed from the backlog, then counted
  * off the edge. What was taken and could not be claimed any more (a read left) stays in the stash.
+ *
+ * Orders
+ *   A1 look, armed (acquire) <- A2 of graph.c: the waiter's fields are free to be set.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -249,7 +252,7 @@ static void ask_for_rest(struct async_task *end, struct async_task *head, size_t
 {
     int64_t asked = (int64_t)head->stash.count;
     for (struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        /* relaxed: see demand.c, Q2. A plain channel gives what it has, and is asked for nothing. */
+        /* relaxed: see demand.c, Q3. A plain channel gives what it has, and is asked for nothing. */
         if (e->input->task != NULL && !load_relaxed(&e->ended)) { asked += load_relaxed(&e->asked); }
     }
     if ((int64_t)backlog > asked) {

@@ -21,6 +21,8 @@
  *          E1                              E2
  *          looks again: no change          reads waiters: 0
  *      Forbidden: both, for then the waiter sleeps and nobody wakes it.
+ *   E1 prepare, fence (seq_cst)       <-> S1 of worker.c: a push looks at `waiters` itself, behind a
+ *      fence of its own.
  *   E3 notify, epoch (release)         -> E4 prepare, epoch (acquire): a key that is new already
  *      brings the change with it: the waiter's second look, which comes after, finds it.
  *   E3 notify, epoch (release)         -> E5 wait, epoch (acquire): whoever was notified sees the

@@ -8,6 +8,10 @@
  *   G1 link, edge (release) -> G2 walk (acquire): the edge's fields.
  *   A2 told, armed (release) -> A1 in draw.c, look (acquire): the waiter's fields are free to be set.
  *   G3 version (release) -> G4 (acquire): the edge that made the sums old.
+ *   G5 holders (acq_rel) <-> G5: what all holders did is over before the end is abandoned.
+ *   G6 exposed, set (seq_cst) <-> G6: once and for all, by anyone; task_fused_with says why its look
+ *      is relaxed.
+ *   G7 wanted (acq_rel) <-> G7: the last one to go sees what the others did.
  * Layer: 3 */
 #include "context.h"
 #include "mem.h"
@@ -42,18 +46,19 @@ static void drop(struct channel *channel, bool unwanted)
 
 void reader_drop(struct channel *channel) { drop(channel, false); }
 
-/* The task is taken out of the count and stopped at once, and so is everything upstream that only it
- * wanted; runs that are inside finish, and with the last one the inputs go. */
-void graph_unwanted(struct async_task *task)
+/* Under the lock: takes back what the task wants of its inputs, and what those want that nobody wants any
+ * more, and so on; these are out of the count at once. The list of them, each with one count more. */
+static struct async_task *take_back_wishes(struct async_task *task)
 {
     struct async_task *list = NULL, *last = NULL;
-    graph_lock();
     for (struct async_task *at = task; at != NULL; at = at == task ? list : at->next_unwanted) {
-        for (struct edge *edge = load_relaxed(&at->inputs); edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: under the lock */
+        struct edge *edge = load_relaxed(&at->inputs); /* relaxed: under the lock */
+        for (; edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: under the lock */
             struct async_task *producer = edge->input->task;
             if (edge->let || producer == NULL) { continue; }
             edge->let = true;
             if (sub_acq_rel(&producer->wanted, 1) != 1) { continue; } /* G7 <-> G7 */
+            task_uncount(producer);
             channel_retain(&producer->out);
             producer->next_unwanted = NULL;
             if (last == NULL) {
@@ -64,16 +69,29 @@ void graph_unwanted(struct async_task *task)
             last = producer;
         }
     }
-    graph_unlock();
-    task_uncount(task);
-    task_stop(task, ASYNC_END);
+    return list;
+}
+
+static void stop_all(struct async_task *list)
+{
     while (list != NULL) {
         struct async_task *next = list->next_unwanted;
-        task_uncount(list);
         task_stop(list, ASYNC_END);
         channel_release(&list->out);
         list = next;
     }
+}
+
+/* The task is taken out of the count and stopped at once, and so is everything upstream that only it
+ * wanted; runs that are inside finish, and with the last one the inputs go. */
+void graph_unwanted(struct async_task *task)
+{
+    graph_lock();
+    task_uncount(task);
+    struct async_task *list = take_back_wishes(task);
+    graph_unlock();
+    task_stop(task, ASYNC_END);
+    stop_all(list);
 }
 
 static void edge_told(struct waiter *waiter)
@@ -226,12 +244,14 @@ bool graph_collect(struct channel *channel, struct channel ***found, size_t *cou
 void graph_let_go(struct async_task *task)
 {
     graph_lock();
+    struct async_task *unwanted = take_back_wishes(task);
     struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
     store_relaxed(&task->inputs, NULL);              /* relaxed: under the lock */
     if (edge != NULL && edge->input->task != NULL && edge->input->task->fused_consumer == task) {
         edge->input->task->fused_consumer = NULL;
     }
     graph_unlock();
+    stop_all(unwanted);
     while (edge != NULL) {
         struct edge *next = load_relaxed(&edge->next); /* relaxed: no longer shared */
         edge_disarm(edge);

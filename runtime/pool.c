@@ -2,8 +2,12 @@
  *
  * Orders
  *   P1 closing (seq_cst) <-> P1 in run.c: a run that ends after it notifies who waits.
- *   S4, Q6 size (seq_cst) <-> worker.c, demand.c: who looks after the change acts by it; set_size
- *      looks at all tasks after it.
+ *   P2 refs (acq_rel) <-> P2: what all holders did is over before the pool is freed.
+ *   P3 starved (seq_cst) <-> P3: moved before the poke; a reader that was poked sees it.
+ *   S4 size (seq_cst) -> S8 of worker.c: a worker that looks after the change acts by it; sleepers
+ *      are woken after it.
+ *   S4 size (seq_cst) -> Q6 of demand.c: who looks before it pushes or pokes by the old size, and
+ *      set_size looks at all tasks after the change.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -114,7 +118,7 @@ static void reap(struct async_pool *pool)
 /* All threads end after their running chunk; waits for them. */
 static void stop_threads(struct async_pool *pool)
 {
-    store_seq_cst(&pool->size, 0); /* S4, Q6 */
+    store_seq_cst(&pool->size, 0); /* S4 -> S8, Q6 */
     os_mutex_lock(&pool->mutex);
     pool_dismiss_spares(pool);
     os_mutex_unlock(&pool->mutex);
@@ -193,7 +197,7 @@ async_status async_pool_set_size(async_pool *pool, unsigned workers)
         os_mutex_unlock(&pool->mutex);
         return ASYNC_CLOSED;
     }
-    store_seq_cst(&pool->size, workers); /* S4, Q6 */
+    store_seq_cst(&pool->size, workers); /* S4 -> S8, Q6 */
     if (!pool_fill_slots(pool)) {
         uint32_t kept = 0;
         while (kept < workers) {
@@ -201,7 +205,7 @@ async_status async_pool_set_size(async_pool *pool, unsigned workers)
             if (slot == NULL || !slot->taken) { break; }
             kept++;
         }
-        store_seq_cst(&pool->size, kept); /* S4, Q6 */
+        store_seq_cst(&pool->size, kept); /* S4 -> S8, Q6 */
         status = ASYNC_SYSTEM;
     }
     os_mutex_unlock(&pool->mutex);

@@ -17,14 +17,14 @@
  *     only when they have used those up.
  *
  * Slot, `state`: PENDING (0) -> items << STATE_COUNT | slots << STATE_WORDS | INLINE or BLOCK: its
- *   writer publishes the entry (CAS); PENDING -> SPOILED: a reader gives up on the writer (CAS), or
- *   the writer on a slot of its own that has no entry, or belongs to a spoiled one. Both are final.
- * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows with each attempt
- *   to put; CLOSED is set once, together with the limit, the number asked for until then. A ticket
- *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; where the entry does not
- *   fit its slots are spoiled, and the writer goes on to the next segment, or to the end. The number stays below 2^32: attempts past the slots are as many
- *   as threads race for one segment, since they move `tail` on, and attempts past the close as many
- *   as race with it, since they set `closed`.
+ *   writer publishes the entry (CAS). PENDING -> SPOILED: a reader gives up on the writer (CAS), or
+ *   the writer on a slot that has no entry, or belongs to a spoiled one (store). Both are final.
+ * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows with each attempt to
+ *   put; CLOSED is set once, together with the limit, the number asked for until then. A ticket
+ *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; where the entry does
+ *   not fit behind it, the writer goes on to the next segment, or to the end. The number stays
+ *   below 2^31: attempts past the slots are as many as threads race for one segment, since they
+ *   move `tail` on, and attempts past the close as many as race with it, since they set `closed`.
  * Segment, `cursor`: items taken << CURSOR_FROM | slot; grows only, up to SEGMENT_SLOTS.
  * Segment, `next`: NULL -> a segment (a writer appends) or CLOSED_END (the queue is closed); final.
  *
@@ -36,8 +36,8 @@
  *      be given out. What is published after that had its ticket from before; the reader that would
  *      report the end spoils such a slot first, and its writer finds the queue closed.
  *   I5 A segment is retired once, by who moved `head` off it, after `tail` had left it.
- *   I6 A slot's words are written before it is published, and not changed while its segment is
- *   protected.
+ *   I6 A slot's word is written before its entry is published, and does not change while the
+ *      segment is protected.
  *   I7 The items of a BLOCK slot that are not claimed hold as many counts of the block.
  *
  * Linearization: put: the CAS that publishes the slot, or that appends the segment with the item in
@@ -262,7 +262,8 @@ enum queue_result queue_put(struct queue *queue, const struct run *run)
     words[WORD_BLOCK] = (uintptr_t)run->block;
     block_retain_own(run->block, run->count - 1); /* I7 */
     size_t word_count = run->items == run->block->data ? BLOCK_WORDS - 1 : BLOCK_WORDS;
-    enum queue_result result = put(queue, STATE(TAG_BLOCK, word_count, run->count), words, word_count);
+    uint64_t state = STATE(TAG_BLOCK, word_count, run->count);
+    enum queue_result result = put(queue, state, words, word_count);
     if (likely(result == QUEUE_OK)) {
         count_put(queue, run->count, word_count);
     } else {

@@ -125,7 +125,8 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
             size_t take = min_size(left, count);
             if (unlikely(unit > 1 && left >= unit)) { take -= take % unit; }
             uint64_t slots = STATE_SLOTS(state);
-            uint64_t after = take == left ? index + slots : cursor + ((uint64_t)take << CURSOR_FROM);
+            uint64_t after = take == left ? index + slots
+                                          : cursor + ((uint64_t)take << CURSOR_FROM);
             /* LP: take. relaxed: as above */
             if (likely(cas_relaxed(&segment->cursor, &cursor, after))) {
                 uint64_t more = take == left ? take - slots : take;

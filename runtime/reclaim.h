@@ -75,8 +75,8 @@ static inline void reclaim_leave(struct reclaim_record *record)
  *     source == object  (seq_cst, as theirs)   look at hazard   (H3, seq_cst)
  *
  * Forbidden: this thread finds the object in source and the scan misses the hazard. H1 may lie as
- * far before the look as one likes: a slot that has held the address since an earlier operation protects
- * it now, whatever became of the object in between. Safe until the slot is used again. */
+ * far before the look as one likes: a slot that has held the address since an earlier operation
+ * protects it now, whatever became of the object in between. Safe until the slot is used again. */
 static inline bool reclaim_holds(const struct reclaim_record *record, enum reclaim_slot slot,
                                  const void *object)
 {

@@ -2,6 +2,12 @@
  *
  * A run enters every task of its strand before it draws, and leaves them when its output is out: a
  * task is finalized when it has stopped and nobody is inside any more.
+ *
+ * Orders
+ *   L1 active, entered or looked at (seq_cst) <-> L2 active, left (seq_cst): where max_parallel is
+ *      set, a run that is let in sees what the one that made room for it did.
+ *   L3 refused (seq_cst) <-> L1 active (seq_cst): who is refused marks it and looks whether there is
+ *      room now, who leaves makes room and looks for the mark: one of the two sees the other.
  * Layer: 3 */
 #include "context.h"
 #include "os.h"

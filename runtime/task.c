@@ -5,9 +5,12 @@
  *
  * Orders
  *   X1 stop (seq_cst) -> X2 looks at it (acquire): the error that was set before.
- *   X3 running, leave (acq_rel) -> X4 final (acq_rel): what all runs did is visible to the finalizer.
+ *   X3 running, left (acq_rel) or stopped (seq_cst) -> X4 final (acq_rel): what all runs did is
+ *      visible to the finalizer.
  *   X6 gone (release) -> X7 for_each's look (acquire): the sink is not called any more.
- *   X5 enter (acquire) <- X3: what earlier runs left behind.
+ *   X3 running, left (acq_rel) or stopped (seq_cst) -> X5 enter (acquire): what earlier runs left
+ *      behind.
+ *   X8 counted (acq_rel) <-> X8: one of those who end the task takes it out of the count.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -145,7 +148,7 @@ static void finalize(struct async_task *task)
 
 void task_uncount(struct async_task *task)
 {
-    if (exchange_acq_rel(&task->counted, 0) != 0) { sub_relaxed(&task->pool->num_tasks, 1); } /* relaxed: a count. C1 <-> C1 */
+    if (exchange_acq_rel(&task->counted, 0) != 0) { sub_relaxed(&task->pool->num_tasks, 1); } /* relaxed: a count. X8 <-> X8 */
 }
 
 void task_cancel(struct async_task *task)

@@ -38,7 +38,7 @@ static bool look_for_a_while(struct thread_waiter *waiter)
     uint64_t start = os_now_ns();
     do {
         for (int i = 0; i < 64; i++) {
-            if (load_acquire(&waiter->told) != 0) { return true; } /* W1 <- thread_waiter's told */
+            if (load_acquire(&waiter->told) != 0) { return true; } /* W6 <- W5 */
             cpu_relax();
         }
     } while (os_now_ns() - start < SPIN_NS);
@@ -47,7 +47,7 @@ static bool look_for_a_while(struct thread_waiter *waiter)
 
 async_status wait_sleep(struct thread_waiter *waiter, uint64_t deadline_ns)
 {
-    if (load_acquire(&waiter->told) != 0) { return ASYNC_OK; } /* W1 <- thread_waiter's told */
+    if (load_acquire(&waiter->told) != 0) { return ASYNC_OK; } /* W6 <- W5 */
     if (context.task != NULL) {
         if (context.worker == NULL) {
             if (deadline_ns == OS_NEVER) { return ASYNC_DEADLOCK; }

@@ -11,9 +11,13 @@
  *
  * Orders
  *   Q5 queued, cleared (acq_rel) <-> Q4 in demand.c.
- *   S1 push, fence (seq_cst) <-> event_prepare's fence (E1 in event.c): the job is seen in the last look before sleeping, or
- *      the pusher sees the sleeper or a searcher that has this look still before it.
- *   S2 searching (seq_cst): counted before the search, uncounted before the announcement.
+ *   S1 push, fence (seq_cst) <-> E1 of event.c: the job is seen in the last look before sleeping, or
+ *      the pusher sees the sleeper.
+ *   S1 push, fence (seq_cst) <-> S2 searching (seq_cst): a searcher that the pusher sees and that finds
+ *      nothing has this look still before it: it is uncounted before the announcement (E1).
+ *   S7 fill, slots and slots_made (release) -> S3 walk (acquire): the slot and its deque.
+ *   S6 call, futex word (release) -> S5 sleep (acquire): the slot it got, or that it must end.
+ *   S8 size, look (seq_cst) <- S4 of pool.c: who sleeps after a change has seen it.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -60,11 +64,11 @@ static struct async_task *take_injected(struct async_pool *pool)
 
 static struct async_task *steal(struct async_pool *pool, struct worker *worker)
 {
-    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- pool_fill_slots */
+    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- S7 */
     if (made == 0) { return NULL; }
     uint32_t at = rng_below(&worker->rng, made);
     for (uint32_t i = 0; i < made; i++, at = at + 1 == made ? 0 : at + 1) {
-        struct slot *victim = load_acquire(&pool->slots[at]); /* S3 <- pool_fill_slots */
+        struct slot *victim = load_acquire(&pool->slots[at]); /* S3 <- S7 */
         if (victim == worker->slot) { continue; }
         void *job;
         enum deque_result result;
@@ -77,7 +81,7 @@ static struct async_task *steal(struct async_pool *pool, struct worker *worker)
 static bool work_visible(struct async_pool *pool)
 {
     if (load_relaxed(&pool->injected) > 0) { return true; } /* relaxed: after S1 */
-    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- pool_fill_slots */
+    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- S7 */
     for (uint32_t i = 0; i < made; i++) {
         if (deque_size(&load_acquire(&pool->slots[i])->deque) != 0) { return true; } /* S3 */
     }
@@ -86,7 +90,7 @@ static bool work_visible(struct async_pool *pool)
 
 static bool retired(const struct worker *worker)
 {
-    return worker->slot == NULL || worker->slot->index >= load_seq_cst(&worker->pool->size); /* S4 <-> set_size */
+    return worker->slot == NULL || worker->slot->index >= load_seq_cst(&worker->pool->size); /* S8 <- S4 of pool.c */
 }
 
 /* Looks for a while. */

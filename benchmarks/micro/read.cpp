@@ -1,5 +1,5 @@
-// read.cpp: what single calls of the public interface cost: read(1) of a task, a channel's write and
-// read by one thread, adding a task, making a pool.
+// read.cpp: what single calls of the public interface cost: read(1) of a task, a channel's write
+// and read by one thread, adding a task, making a pool.
 #include "../support/harness.h"
 #include "../support/pipeline.h"
 

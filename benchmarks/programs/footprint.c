@@ -1,5 +1,6 @@
-/* footprint.c: how far the peak memory of a process grows while for_each streams ITEMS items through a
- * chain of two tasks, in a pool of WORKERS workers. Usage: footprint WORKERS ITEMS; prints a line of JSON. */
+/* footprint.c: how far the peak memory of a process grows while for_each streams ITEMS items
+ * through a chain of two tasks, in a pool of WORKERS workers. Usage: footprint WORKERS ITEMS;
+ * prints a line of JSON. */
 #include <async/async.h>
 
 #include <inttypes.h>

@@ -1,6 +1,7 @@
-/* idle.c: what the workers of an idle pool do. Makes a pool of WORKERS workers, lets it work, leaves it alone
- * for 100 ms, and then counts, over MILLISECONDS, the voluntary context switches of all its other
- * threads and the CPU time of the process. Usage: idle WORKERS MILLISECONDS; prints a line of JSON. */
+/* idle.c: what the workers of an idle pool do. Makes a pool of WORKERS workers, lets it work,
+ * leaves it alone for 100 ms, and then counts, over MILLISECONDS, the voluntary context switches
+ * of all its other threads and the CPU time of the process. Usage: idle WORKERS MILLISECONDS;
+ * prints a line of JSON. */
 #define _POSIX_C_SOURCE 200809L
 #include <async/async.h>
 

@@ -1,6 +1,7 @@
-/* measure.c: runs a command and prints a line of JSON about it to the file RESULT: seconds, CPU seconds,
- * peak memory in KiB and exit code. A small program of its own, because the kernel counts the memory of
- * whoever starts a command to the command's peak. Usage: measure RESULT COMMAND [ARGUMENT…] */
+/* measure.c: runs a command and prints a line of JSON about it to the file RESULT: seconds, CPU
+ * seconds, peak memory in KiB and exit code. A small program of its own, because the kernel
+ * counts the memory of whoever starts a command to the command's peak. Usage: measure RESULT
+ * COMMAND [ARGUMENT…] */
 #define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
-/* overhead.c: what a chunk of power costs beside the work on it, with no workers: the best of many passes
- * of the plain loop and of the pipeline, in turns, in one process, so that a machine with other work
- * to do, or that changes its speed, tells the same. Usage: overhead CHUNK...; prints a line for each. */
+/* overhead.c: what a chunk of power costs beside the work on it, with no workers: the best of
+ * many passes of the plain loop and of the pipeline, in turns, in one process, so that a machine
+ * with other work to do, or that changes its speed, tells the same. Usage: overhead CHUNK...;
+ * prints a line for each. */
 #define _POSIX_C_SOURCE 200809L
 #include "../support/kernels.h"
 

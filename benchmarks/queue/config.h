@@ -1,9 +1,9 @@
-// config.h of queue: P threads write 8-byte items into one unbounded queue, C threads take them out,
-// singly or in batches of 64. Each producer and each consumer has its share of the items; the
+// config.h of queue: P threads write 8-byte items into one unbounded queue, C threads take them
+// out, singly or in batches of 64. Each producer and each consumer has its share of the items; the
 // consumers sum, and the sum is checked.
 //
-// A queue is a class with an inner Producer and Consumer (one a thread, made by that thread from the
-// queue) and
+// A queue is a class with an inner Producer and Consumer (one a thread, made by that thread from
+// the queue) and
 //   void        Producer::write(const std::uint64_t *items, std::size_t count);
 //   std::size_t Consumer::read(std::uint64_t *items, std::size_t count);   at least 1
 // Items are not 0. Where the queue is empty a consumer waits by the rule in Waiting.

@@ -1,5 +1,6 @@
-// moodycamel.cpp of queue: moodycamel::ConcurrentQueue with a token for each producer and consumer, as
-// its documentation says is fastest; in bulk and singly. Its order holds for each producer only.
+// moodycamel.cpp of queue: moodycamel::ConcurrentQueue with a token for each producer and
+// consumer, as its documentation says is fastest; in bulk and singly. Its order holds for each
+// producer only.
 #include "config.h"
 
 #include <concurrentqueue/concurrentqueue.h>

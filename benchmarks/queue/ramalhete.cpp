@@ -1,5 +1,5 @@
-// ramalhete.cpp of queue: xenium::ramalhete_queue with the ways of reclamation it comes with. It has
-// no batches, and its items are pointers: an item is shifted past the bits that it marks.
+// ramalhete.cpp of queue: xenium::ramalhete_queue with the ways of reclamation it comes with. It
+// has no batches, and its items are pointers: an item is shifted past the bits that it marks.
 #include "config.h"
 
 #include <array> // xenium's headers use it and don't include it

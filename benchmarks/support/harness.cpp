@@ -10,7 +10,8 @@
 namespace
 {
 
-// Pins the calling thread, and all it starts from now on, to the first `cpus` of the CPUs it may use.
+// Pins the calling thread, and all it starts from now on, to the first `cpus` of the CPUs it may
+// use.
 bool pin(unsigned cpus)
 {
     cpu_set_t allowed;

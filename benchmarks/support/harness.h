@@ -40,8 +40,9 @@ inline std::string part(const char *key, const char *value)
     return std::string("/") + key + ":" + value;
 }
 
-// Runs `once` (which returns the answer) once an iteration, and checks each answer, and the calls of
-// each kernel over all iterations: expected_calls are pairs of a kernel and its calls an iteration.
+// Runs `once` (which returns the answer) once an iteration, and checks each answer, and the calls
+// of each kernel over all iterations: expected_calls are pairs of a kernel and its calls an
+// iteration.
 struct Expected {
     kernel which;
     std::uint64_t calls;

@@ -19,8 +19,8 @@ inline void must(async_status status, const char *what)
     }
 }
 
-// Who does the work of an async benchmark, and how many chunks it may be ahead of a reader that wants
-// everything (0: the pool's default).
+// Who does the work of an async benchmark, and how many chunks it may be ahead of a reader that
+// wants everything (0: the pool's default).
 struct Crew {
     unsigned workers;
     bool readers_help;

@@ -344,7 +344,7 @@ Test(R, R5_may_lower_the_count)
         for (size_t chunk = 0; chunk < 9; chunk += 4) {
             inner in = { .drop = 3 };
             async_pool *pool = pool_of(n);
-            async_reader *first = TASK(pool, .source = range_of(0, 300));
+            async_reader *first = TASK(pool, .source = range_of(0, 300), .order = ASYNC_ORDERED);
             cr_assert_eq(async_reader_set_pre(first, inner_pre, &in, NULL, NULL), ASYNC_OK);
             cr_assert_eq(async_reader_set_post(first, inner_post, &in, NULL, NULL), ASYNC_OK);
             async_reader *reader = TASK(pool, .input = first, .batch = inner_batch, .context = &in,

@@ -1,12 +1,12 @@
 /* channel_stress.c [seconds] [threads] [seed]: plain channels through the public interface, all
  * their operations at once.
  *
- * Tokens carry their writer and a number that counts up. Rounds, until the time is over, of a random
- * item size, capacity, size of writes and reads, and kind of wait:
+ * Tokens carry their writer and a number that counts up. Rounds, until the time is over, of a
+ * random item size, capacity, size of writes and reads, and kind of wait:
  *   closed     the writers write all they have, or the channel is closed while they do; readers
  *              read to the end: what was accepted arrives once, each writer's in order.
- *   abandoned  the readers leave while the writers write: what was accepted and not read goes to the
- *              discard callback once, and the writers get CLOSED.
+ *   abandoned  the readers leave while the writers write: what was accepted and not read goes to
+ *              the discard callback once, and the writers get CLOSED.
  * In each round release is called once, and every thread comes back. */
 #include <async/async.h>
 
@@ -118,9 +118,13 @@ static void *writer_main(void *argument)
     struct side *side = argument;
     unsigned char batch[BATCH_MAX * ITEM_MAX];
     while (side->items < side->budget) {
-        size_t count = 1 + below(&side->random, below(&side->random, 2) == 0 ? 1 : (uint32_t)batch_max), written;
-        for (size_t i = 0; i < count; i++) { make(batch + i * item_size, side->index, side->items + i); }
-        async_status status = async_writer_write(side->writer, batch, count, &written, some_wait(&side->random));
+        size_t most = below(&side->random, 2) == 0 ? 1 : batch_max, written;
+        size_t count = 1 + below(&side->random, (uint32_t)most);
+        for (size_t i = 0; i < count; i++) {
+            make(batch + i * item_size, side->index, side->items + i);
+        }
+        async_wait wait = some_wait(&side->random);
+        async_status status = async_writer_write(side->writer, batch, count, &written, wait);
         EXPECT(written <= count && (status == ASYNC_OK) == (written == count));
         for (size_t i = 0; i < written; i++) { side->sums[side->index] += weight(side->items + i); }
         side->items += written;
@@ -140,7 +144,8 @@ static void *reader_main(void *argument)
     unsigned char batch[BATCH_MAX * ITEM_MAX];
     while (side->items < side->budget) {
         size_t count = 1 + below(&side->random, (uint32_t)batch_max), got;
-        async_status status = async_reader_read(side->reader, batch, count, &got, some_wait(&side->random));
+        async_wait wait = some_wait(&side->random);
+        async_status status = async_reader_read(side->reader, batch, count, &got, wait);
         EXPECT(got <= count && (status == ASYNC_OK) == (got == count));
         for (size_t i = 0; i < got; i++) {
             uint64_t token = token_of(batch + i * item_size), writer = WRITER(token);
@@ -150,7 +155,8 @@ static void *reader_main(void *argument)
         }
         side->items += got;
         if (status == ASYNC_END) {
-            EXPECT(async_reader_read(side->reader, batch, 1, &got, async_now()) == ASYNC_END && got == 0);
+            EXPECT(async_reader_read(side->reader, batch, 1, &got, async_now()) == ASYNC_END);
+            EXPECT(got == 0);
             break;
         }
         EXPECT(status == ASYNC_OK || status == ASYNC_TIMEOUT);
@@ -182,12 +188,14 @@ static void round_run(unsigned threads, bool abandon)
     EXPECT(async_channel_create(&writer, &reader, item_size, &options) == ASYNC_OK);
     bool close = !abandon && below(&random, 2) == 0;
     for (unsigned i = 0; i < reader_count; i++) {
-        readers[i] = (struct side){ .index = i, .random = random + 1000 + i, .reader = async_reader_retain(reader),
+        readers[i] = (struct side){ .index = i, .random = random + 1000 + i,
+                                    .reader = async_reader_retain(reader),
                                     .budget = abandon ? below(&random, 3000) : UINT64_MAX };
         EXPECT(pthread_create(&readers[i].thread, NULL, reader_main, &readers[i]) == 0);
     }
     for (unsigned i = 0; i < writer_count; i++) {
-        writers[i] = (struct side){ .index = i, .random = random + i, .writer = async_writer_retain(writer),
+        writers[i] = (struct side){ .index = i, .random = random + i,
+                                    .writer = async_writer_retain(writer),
                                     .budget = abandon || close ? 20000 : 2000 };
         EXPECT(pthread_create(&writers[i].thread, NULL, writer_main, &writers[i]) == 0);
     }
@@ -199,7 +207,8 @@ static void round_run(unsigned threads, bool abandon)
         size_t written;
         unsigned char item[ITEM_MAX];
         make(item, 0, 0);
-        EXPECT(async_writer_write(writer, item, 1, &written, async_forever()) == ASYNC_CLOSED && written == 0);
+        EXPECT(async_writer_write(writer, item, 1, &written, async_forever()) == ASYNC_CLOSED);
+        EXPECT(written == 0);
     }
     async_writer_release(writer);
     for (unsigned i = 0; i < writer_count; i++) { pthread_join(writers[i].thread, NULL); }

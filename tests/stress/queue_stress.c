@@ -1,9 +1,9 @@
 /* queue_stress.c [seconds] [threads] [seed]: the queue of runs under all its operations at once.
  *
  * Tokens carry their writer and a number that counts up. Rounds, until the time is over:
- *   exact  single items, inline runs and block runs; takes of any count and unit; closed at a random
- *          moment, or when the writers are done. What was accepted arrives once, each writer's
- *          tokens in their order at each reader, and every block goes home.
+ *   exact  single items, inline runs and block runs; takes of any count and unit; closed at a
+ *          random moment, or when the writers are done. What was accepted arrives once, each
+ *          writer's tokens in their order at each reader, and every block goes home.
  *   empty  one reader, whose take may say "empty" only if it has had every item whose put had
  *          returned before it began.
  *   end    a queue that is closed by all at once ends once, and stays ended. */
@@ -76,7 +76,9 @@ static enum queue_result put_some(struct writer *writer, struct rng *rng, size_t
 {
     uint64_t items[RUN_MAX];
     uint32_t kind = rng_below(rng, 8);
-    *count = kind < 5 ? 1 : kind < 6 ? 1 + rng_below(rng, QUEUE_INLINE / 8) : 1 + rng_below(rng, RUN_MAX);
+    *count = kind < 5   ? 1
+             : kind < 6 ? 1 + rng_below(rng, QUEUE_INLINE / 8)
+                        : 1 + rng_below(rng, RUN_MAX);
     for (size_t i = 0; i < *count; i++) {
         items[i] = (uint64_t)writer->index << NUMBER_BITS | (writer->accepted + i);
     }
@@ -95,7 +97,7 @@ static void *writer_main(void *argument)
 {
     struct writer *writer = argument;
     struct rng rng = rng_of(1, writer->index);
-    while (load_acquire(&start) == 0) { cpu_relax(); }
+    while (load_acquire(&start) == 0) { os_yield(); }
     for (uint64_t i = 0; i < writer->puts; i++) {
         size_t count;
         enum queue_result result = put_some(writer, &rng, &count);
@@ -115,7 +117,8 @@ static void *writer_main(void *argument)
 static void check_items(struct reader *reader, const uint64_t *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        uint64_t writer = items[i] >> NUMBER_BITS, number = items[i] & (((uint64_t)1 << NUMBER_BITS) - 1);
+        uint64_t writer = items[i] >> NUMBER_BITS;
+        uint64_t number = items[i] & (((uint64_t)1 << NUMBER_BITS) - 1);
         EXPECT(writer < writer_count);
         EXPECT(number >= reader->next[writer]);
         reader->next[writer] = number + 1;
@@ -151,7 +154,7 @@ static void *reader_main(void *argument)
 {
     struct reader *reader = argument;
     struct rng rng = rng_of(2, reader->index);
-    while (load_acquire(&start) == 0) { cpu_relax(); }
+    while (load_acquire(&start) == 0) { os_yield(); }
     for (bool end = false; !end;) {
         uint64_t before = load_seq_cst(&returned);
         size_t count = take_some(reader, &rng, &end);
@@ -167,7 +170,7 @@ static void *reader_main(void *argument)
 static void *closer_main(void *argument)
 {
     (void)argument;
-    while (load_acquire(&start) == 0) { cpu_relax(); }
+    while (load_acquire(&start) == 0) { os_yield(); }
     queue_close(&queue);
     EXPECT(queue_closed(&queue));
     uint64_t item = 0;
@@ -210,7 +213,9 @@ static void round_run(unsigned threads, uint64_t puts, bool close_early, bool cl
     for (unsigned i = 0; i < reader_count; i++) { pthread_join(readers[i].thread, NULL); }
     for (unsigned i = 0; i < writer_count; i++) {
         uint64_t wanted = 0, got = 0;
-        for (uint64_t number = 0; number < writers[i].accepted; number++) { wanted += number * number + 1; }
+        for (uint64_t number = 0; number < writers[i].accepted; number++) {
+            wanted += number * number + 1;
+        }
         for (unsigned k = 0; k < reader_count; k++) { got += readers[k].sum[i]; }
         EXPECT(got == wanted);
     }

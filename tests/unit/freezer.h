@@ -1,5 +1,6 @@
-/* freezer.h: stops a thread at a STEP of the runtime's sources until it is thawed. A test includes this first,
- * then the sources that it wants to stop in, which it thereby compiles once more with the hook. */
+/* freezer.h: stops a thread at a STEP of the runtime's sources until it is thawed. A test includes
+ * this first, then the sources that it wants to stop in, which it thereby compiles once more with
+ * the hook. */
 #ifndef UNIT_FREEZER_H
 #define UNIT_FREEZER_H
 
@@ -41,8 +42,10 @@ static void *freezer_main(void *argument)
     return NULL;
 }
 
-/* Runs body(argument) in a thread of its own until it is frozen at `site`. False: it never came there. */
-static bool freezer_start(struct freezer *freezer, const char *site, void (*body)(void *), void *argument)
+/* Runs body(argument) in a thread of its own until it is frozen at `site`. False: it never came
+ * there. */
+static bool freezer_start(struct freezer *freezer, const char *site, void (*body)(void *),
+                          void *argument)
 {
     freezer->site = site;
     freezer->body = body;

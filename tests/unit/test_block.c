@@ -31,7 +31,9 @@ Test(block, comes_back_to_the_thread_that_freed_it)
 {
     struct block *first = block_new(store_default(), 1000);
     block_release(first, 1);
-    cr_assert_eq(block_new(store_default(), 1000), first);
+    struct block *again = block_new(store_default(), 1000);
+    cr_assert_eq(again, first);
+    block_release(again, 1);
 }
 
 Test(block, lives_until_the_last_count)
@@ -48,7 +50,9 @@ Test(block, lives_until_the_last_count)
     block_fold(block, 3);
     cr_assert_eq(load_relaxed(&block->refs), 3);
     block_release(block, 3);
-    cr_assert_eq(block_new(store_default(), 100), block);
+    struct block *again = block_new(store_default(), 100);
+    cr_assert_eq(again, block);
+    block_release(again, 1);
 }
 
 /* A user's allocator that counts. */
@@ -150,6 +154,15 @@ Test(block, crosses_threads_without_new_memory)
     cr_assert_leq(resident(), before + ((size_t)2 << 20));
 }
 
+/* AddressSanitizer keeps what is freed. */
+#if defined(__SANITIZE_ADDRESS__)
+#define RETURNS_MEMORY false
+#elif defined(__has_feature)
+#define RETURNS_MEMORY (!__has_feature(address_sanitizer))
+#else
+#define RETURNS_MEMORY true
+#endif
+
 /* F20 */
 Test(block, memory_returns_after_a_burst)
 {
@@ -162,5 +175,5 @@ Test(block, memory_returns_after_a_burst)
     }
     cr_assert_gt(resident(), before + (size_t)BURST * 4000 / 2);
     for (size_t i = 0; i < BURST; i++) { block_release(blocks[i], 1); }
-    cr_assert_leq(resident(), before + ((size_t)4 << 20));
+    if (RETURNS_MEMORY) { cr_assert_leq(resident(), before + ((size_t)4 << 20)); }
 }

@@ -171,7 +171,8 @@ static void release_reader(void *argument)
 
 Test(channel, a_reader_that_is_frozen_while_it_leaves_loses_nothing)
 {
-    static const char *const sites[] = {"channel_end: status", "queue_close: bit", "channel_abandon: ended"};
+    static const char *const sites[] = {"channel_end: status", "queue_close: bit",
+                                        "channel_abandon: ended"};
     for (size_t i = 0; i < 3; i++) {
         make(0);
         struct freezer freezer;
@@ -198,8 +199,9 @@ Test(channel, mistakes_are_refused)
     cr_assert(w == NULL && r == NULL);
     cr_assert_eq(async_channel_create(NULL, &r, 8, NULL), ASYNC_INVALID);
     cr_assert_eq(async_channel_create(&w, NULL, 8, NULL), ASYNC_INVALID);
-    cr_assert_eq(async_channel_create(&w, &r, 8, &(async_channel_options){.capacity = SIZE_MAX}), ASYNC_INVALID);
-    cr_assert_eq(async_channel_create(&w, &r, 1, &(async_channel_options){.capacity = SIZE_MAX}), ASYNC_INVALID);
+    async_channel_options huge = {.capacity = SIZE_MAX};
+    cr_assert_eq(async_channel_create(&w, &r, 8, &huge), ASYNC_INVALID);
+    cr_assert_eq(async_channel_create(&w, &r, 1, &huge), ASYNC_INVALID);
     cr_assert_eq(async_channel_create(&w, &r, SIZE_MAX, NULL), ASYNC_INVALID);
     for (size_t i = 0; i < 4; i++) {
         async_channel_options options = {0};
@@ -211,7 +213,8 @@ Test(channel, mistakes_are_refused)
     cr_assert_eq(async_writer_write(NULL, &item, 1, &written, async_now()), ASYNC_INVALID);
     cr_assert_eq(async_writer_write(writer, NULL, 1, &written, async_now()), ASYNC_INVALID);
     cr_assert_eq(async_writer_write(writer, &item, SIZE_MAX, &written, async_now()), ASYNC_INVALID);
-    cr_assert_eq(async_writer_write(writer, &item, 1, &written, (async_wait){(async_wait_kind)9, 0}), ASYNC_INVALID);
+    async_wait strange = {(async_wait_kind)9, 0};
+    cr_assert_eq(async_writer_write(writer, &item, 1, &written, strange), ASYNC_INVALID);
     cr_assert_eq(async_writer_write(writer, NULL, 0, NULL, async_now()), ASYNC_OK);
     cr_assert_eq(async_writer_close(NULL), ASYNC_INVALID);
     cr_assert(async_writer_closed(NULL));

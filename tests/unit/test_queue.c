@@ -1,4 +1,4 @@
-/* test_queue.c: the queue of runtime/queue.c and queue_read.c, with threads stopped in its middle. */
+/* test_queue.c: the queue of runtime/queue.c and queue_read.c, with threads stopped in it. */
 #include "freezer.h"
 
 #include "../../runtime/queue.c"

@@ -69,7 +69,9 @@ Test(reclaim, what_is_held_stays_and_all_else_is_freed)
     wait_for(1);
     for (size_t i = 0; i < 1000; i++) { object_retire(&objects[i]); }
     scan();
-    for (size_t i = 0; i < 1000; i++) { cr_assert_eq(load_relaxed(&objects[i].freed), i == 500 ? 0 : 1); }
+    for (size_t i = 0; i < 1000; i++) {
+        cr_assert_eq(load_relaxed(&objects[i].freed), i == 500 ? 0 : 1);
+    }
     store_release(&stage, 2);
     wait_for(3);
     scan();

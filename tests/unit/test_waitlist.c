@@ -180,7 +180,8 @@ static void *taker(void *argument)
             }
             /* Some give up and come again, as often as not just when they are told. */
             uint64_t deadline = i % 3 == 0 ? os_now_ns() + i % 7 * 10000 : OS_NEVER;
-            told = thread_waiter_sleep(&waiter, deadline) || !waitlist_remove(&list, &waiter.waiter);
+            told = thread_waiter_sleep(&waiter, deadline) ||
+                   !waitlist_remove(&list, &waiter.waiter);
         }
         waitlist_serve(&list);
         add_relaxed(&taken, 1);
@@ -194,7 +195,9 @@ Test(waitlist, no_wake_up_is_lost, .timeout = 60)
     waitlist_init(&list, there_met, NULL);
     pthread_t threads[THREADS];
     uint64_t each = 5000;
-    for (size_t i = 0; i < THREADS; i++) { cr_assert_eq(pthread_create(&threads[i], NULL, taker, &each), 0); }
+    for (size_t i = 0; i < THREADS; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, taker, &each), 0);
+    }
     for (uint64_t i = 0; i < THREADS * each; i++) {
         add_seq_cst(&there, 1);
         waitlist_serve(&list);

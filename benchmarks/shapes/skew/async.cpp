@@ -1,4 +1,5 @@
-// async.cpp of skew: a range source with a batch task that burns, and a reader that sums in for_each.
+// async.cpp of skew: a range source with a batch task that burns, and a reader that sums in
+// for_each.
 #include "../../support/pipeline.h"
 #include "config.h"
 

@@ -1,8 +1,9 @@
-// async.h: a range source, k batch tasks, an emit task that makes a partial sum of each chunk, and a
-// reader that adds the partial sums, in for_each.
+// async.h: a range source, k batch tasks, an emit task that makes a partial sum of each chunk, and
+// a reader that adds the partial sums, in for_each.
 //
-// Crews of one CPU: the reader alone (0 workers), or one worker. Of n CPUs: n workers and a reader that
-// sleeps, or n − 1 and a reader that helps. With the window that a pool has by default, and with 64 chunks.
+// Crews of one CPU: the reader alone (0 workers), or one worker. Of n CPUs: n workers and a reader
+// that sleeps, or n − 1 and a reader that helps. With the window that a pool has by default, and
+// with 64 chunks.
 #pragma once
 
 #include "../../support/pipeline.h"

@@ -1,7 +1,7 @@
 // stream.h: what power and chain share. The workload's config.h stands before it.
 //
-// A source writes 0 … N−1 into buffers of `chunk` items, k stages run over them, the last stage makes
-// one partial sum of a chunk, and the reader adds the partial sums.
+// A source writes 0 … N−1 into buffers of `chunk` items, k stages run over them, the last stage
+// makes one partial sum of a chunk, and the reader adds the partial sums.
 #pragma once
 
 #include "../../support/harness.h"

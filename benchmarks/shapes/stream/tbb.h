@@ -1,5 +1,6 @@
-// tbb.h: oneTBB's parallel_pipeline, as its documentation has it: a serial in-order source, parallel
-// filters, a serial in-order sink, and a ring of as many buffers as tokens may be in flight.
+// tbb.h: oneTBB's parallel_pipeline, as its documentation has it: a serial in-order source,
+// parallel filters, a serial in-order sink, and a ring of as many buffers as tokens may be in
+// flight.
 //
 // fill:serial writes the items in the source; fill:parallel only counts there and writes them in
 // the first parallel filter. The better one is the peer's figure.
