@@ -222,7 +222,7 @@ enum deque_result deque_steal(struct deque *deque, void **job)
 
 size_t deque_size(const struct deque *deque)
 {
-    /* relaxed (both): a snapshot that nothing rests on */
+    /* relaxed (both): a snapshot; who rests on it has a fence before it (E1, before the last look in worker.c) */
     int64_t bottom = load_relaxed(&deque->bottom);
     int64_t size = index_distance(bottom, load_relaxed(&deque->top));
     return size > 0 ? (size_t)size : 0;

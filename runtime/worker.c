@@ -15,6 +15,8 @@
  *      the pusher sees the sleeper.
  *   S1 push, fence (seq_cst) <-> S2 searching (seq_cst): a searcher that the pusher sees and that finds
  *      nothing has this look still before it: it is uncounted before the announcement (E1).
+ *   S1 push, fence (seq_cst) <-> S9 found, fence (seq_cst): the last searcher, which found a job, sees
+ *      what was pushed while it was counted, or the pusher sees that nobody searches and wakes a sleeper.
  *   S7 fill, slots and slots_made (release) -> S3 walk (acquire): the slot and its deque.
  *   S6 call, futex word (release) -> S5 sleep (acquire): the slot it got, or that it must end.
  *   S8 size, look (seq_cst) <- S4 of pool.c: who sleeps after a change has seen it.
@@ -45,7 +47,7 @@ void pool_push(struct async_pool *pool, struct async_task *task)
         }
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
-    fence_seq_cst(); /* S1 */
+    fence_seq_cst(); /* S1 <-> E1, S2, S9 */
     if (load_relaxed(&pool->idle.waiters) != 0 && load_relaxed(&pool->searching) == 0) { /* relaxed: S1 */
         event_notify(&pool->idle, 1);
     }
@@ -107,6 +109,7 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
         for (int i = 0; i < 32; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
     bool last = sub_seq_cst(&pool->searching, 1) == 1; /* S2 */
+    if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
     if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) { /* relaxed: event_notify looks again */
         event_notify(&pool->idle, 1);
     }
