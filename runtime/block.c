@@ -23,9 +23,11 @@
  * Orders
  *   B1 put, slot (acq_rel)         -> B2: the magazine's blocks and their links.
  *   B2 get, slot (acq_rel)         <- B1.
- *   B3 release, refs (acq_rel)     -> B3, B4: what holders did with the block is over before it is
- *   reused.
+ *   B3 release, refs (acq_rel)     -> B3, B4, B6: what holders did with the block is over before it
+ *      is reused.
  *   B4 release, refs (acquire)     <- B3: all counts are the caller's.
+ *   B6 own all, refs (acquire)     <- B3: as B4; the plain store that follows would cut B3 off
+ *      from who releases the block at last.
  *   B5 release, store refs (acq_rel) -> B5: what was put into its depot is there for who frees it.
  * Layer: 2 */
 #include "block.h"

@@ -51,22 +51,18 @@ void block_release(struct block *block, uint64_t count);
 /* As block_retain, for one who has just one count: cheaper where that is the only one. */
 static inline void block_retain_own(struct block *block, uint64_t count)
 {
-    /* relaxed (all): the caller has a count already; where it is the only one nobody else may
-     * change the word */
-    if (load_relaxed(&block->refs) == 1) {
-        store_relaxed(&block->refs, 1 + count);
+    if (load_acquire(&block->refs) == 1) { /* B6 <- B3 */
+        store_relaxed(&block->refs, 1 + count); /* relaxed: the caller's alone */
     } else {
-        add_relaxed(&block->refs, count);
+        add_relaxed(&block->refs, count); /* relaxed: the caller has a count already */
     }
 }
 
 /* Of `count` counts, all of them the caller's, one is left. */
 static inline void block_fold(struct block *block, uint64_t count)
 {
-    /* relaxed (first): only a hint of what the caller itself owns: where all counts are the
-     * caller's, nobody else may change the word. relaxed (second): as that. */
-    if (load_relaxed(&block->refs) == count) {
-        store_relaxed(&block->refs, 1);
+    if (load_acquire(&block->refs) == count) { /* B6 <- B3 */
+        store_relaxed(&block->refs, 1); /* relaxed: the caller's alone */
     } else {
         block_release(block, count - 1);
     }

@@ -252,8 +252,9 @@ static void ask_for_rest(struct async_task *end, struct async_task *head, size_t
 {
     int64_t asked = (int64_t)head->stash.count;
     for (struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
+        if (load_relaxed(&e->ended)) { continue; } /* relaxed: under the turn */
         /* relaxed: see demand.c, Q3. A plain channel gives what it has, and is asked for nothing. */
-        if (e->input->task != NULL && !load_relaxed(&e->ended)) { asked += load_relaxed(&e->asked); }
+        asked += e->input->task != NULL ? load_relaxed(&e->asked) : (int64_t)min_size(channel_available(e->input), backlog);
     }
     if ((int64_t)backlog > asked) {
         bool stream = load_relaxed(&end->limited); /* relaxed: as in task_chunk */

@@ -98,9 +98,11 @@ static void edge_told(struct waiter *waiter)
 {
     struct edge *edge = container_of(waiter, struct edge, waiter);
     struct async_task *runner = edge->runner;
+    struct channel *input = edge->input;
     store_release(&edge->armed, false); /* A2 -> A1: from here on it may be armed anew */
     task_runnable(runner);
     channel_release(&runner->out);
+    waitlist_serve(&input->readers); /* the task may take nothing: who is behind it looks too */
 }
 
 void edge_disarm(struct edge *edge)

@@ -7,9 +7,9 @@
 
 #define SPINS 48          /* looks at slots whose tickets are out, in one call, before spoiling */
 #define AHEAD 4           /* slots that a reader fetches ahead, where they are known to be in use */
-#define CLOSE 2           /* slots between the reader and the writers, at most, that are a chase */
+#define CLOSE 8           /* slots between the reader and the writers, at most, that are a chase */
 #define CHASE 3           /* such looks in a row, none in vain, after which a reader falls back */
-#define FALL_BACK 4       /* pauses */
+#define FALL_BACK 32      /* pauses */
 #define BACK_OFF 32       /* pauses after a claim that was lost, at first */
 #define BACK_OFF_MOST 256 /* and at most: what another reader needs for some hundred items */
 

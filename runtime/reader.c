@@ -104,6 +104,12 @@ void reading_asked_off(struct reading *reading, size_t count)
     if (reading->task != NULL) { sub_relaxed(&reading->task->asked, (int64_t)count); } /* relaxed: a statistic */
 }
 
+bool reading_cancelled(const struct channel *channel)
+{
+    if (channel_status(channel) != ASYNC_CANCELLED) { return false; }
+    return channel->task == NULL || load_relaxed(&channel->task->dropped); /* relaxed: set before the status */
+}
+
 /* ---- read ---- */
 
 /* Reads count items, without callbacks. */
@@ -118,6 +124,10 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
     while (done < count) {
         size_t rest = count - done;
         bool end = false;
+        if (reading_cancelled(channel)) {
+            status = ASYNC_CANCELLED;
+            break;
+        }
         if (last_look || channel_status(channel) != ASYNC_OK || channel_available(channel) >= enough(&reading, rest) ||
             (reading.task == NULL && (wait.kind == ASYNC_WAIT_NOW || channel_available(channel) >= channel->capacity))) {
             size_t part = channel_read(channel, items + done * channel->item_size, rest, &end);
@@ -195,6 +205,7 @@ static async_status take_run(struct reading *reading, size_t count, struct run *
     bool last_look = false;
     for (;;) {
         bool end = false;
+        if (reading_cancelled(channel)) { return ASYNC_CANCELLED; }
         size_t got = channel_take(channel, count, 1, run, bounce, &end);
         if (got > 0) {
             reading_asked_off(reading, got);

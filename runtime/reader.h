@@ -19,6 +19,8 @@ struct reading {
 bool reading_begin(struct reading *reading, struct channel *channel, async_wait wait);
 /* Helps, or sleeps until the channel holds `need` items. OK: look again. Else why not. */
 async_status reading_wait(struct reading *reading, size_t need);
+/* Whether what is ready is about to be discarded: the channel, or the task whose output it is, was cancelled itself. */
+bool reading_cancelled(const struct channel *channel);
 /* Something was read: a per-item wait starts anew. */
 void reading_progress(struct reading *reading);
 /* `count` items that were asked for have been taken. */

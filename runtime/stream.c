@@ -81,6 +81,10 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
     for (;;) {
         size_t available = channel_available(channel);
         bool end = false;
+        if (reading_cancelled(channel)) {
+            status = ASYNC_CANCELLED;
+            break;
+        }
         size_t part = max_size(1, available);
         if (!array_reserve(array, part)) {
             status = ASYNC_NO_MEMORY;
@@ -179,6 +183,10 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
     while (sink->code == 0) {
         struct run run;
         bool end = false;
+        if (reading_cancelled(channel)) {
+            status = ASYNC_CANCELLED;
+            break;
+        }
         size_t got = channel_take(channel, max_size(1, STREAM_BYTES / channel->item_size), 1, &run, bounce, &end);
         if (got == 0) {
             if (end) {
