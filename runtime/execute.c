@@ -330,6 +330,8 @@ static size_t pass_granule(struct strand *strand, size_t offset, size_t count, u
         chunks[i] += pass.chunks;
         if (task->emit != NULL) { pass.made = 0; }
         made[i] += pass.made;
+        /* relaxed: cancelled while its chunk ran: what the chunk made is dropped */
+        if (unlikely(load_relaxed(&task->dropped))) { pass.stop = true; }
         if (unlikely(pass.stop)) {
             *stop = true;
             discard_rest(strand, i, at, pass.done + (pass.failed ? 1 : 0), count);
