@@ -59,6 +59,7 @@ async_status reading_wait(struct reading *reading, size_t need)
     struct thread_waiter waiter;
     thread_waiter_init(&waiter, need);
     if (reading->told) {
+        waiter.waiter.place = reading->place;
         waitlist_add_first(&channel->readers, &waiter.waiter);
     } else {
         waitlist_add(&channel->readers, &waiter.waiter);
@@ -69,7 +70,9 @@ async_status reading_wait(struct reading *reading, size_t need)
     } else if (status == ASYNC_TIMEOUT) {
         status = ASYNC_OK;
     }
-    if (!waitlist_remove(&channel->readers, &waiter.waiter)) {
+    bool removed = waitlist_remove(&channel->readers, &waiter.waiter);
+    reading->place = waiter.waiter.place; /* one that was told in vain keeps it: no later one gets ahead */
+    if (!removed) {
         reading->told = true; /* the place at the front is ours if we come short */
         if (status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* told together with the deadline */
     }

@@ -13,6 +13,7 @@ struct reading {
     async_wait         wait;
     uint64_t           deadline;
     uint32_t           starved;  /* the pool's count at the last look */
+    uint64_t           place;    /* in the channel's list, once it was in it */
     bool               told;     /* was served before: waits at the front */
 };
 
