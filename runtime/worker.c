@@ -17,6 +17,7 @@
  *      nothing has this look still before it: it is uncounted before the announcement (E1).
  *   S1 push, fence (seq_cst) <-> S9 found, fence (seq_cst): the last searcher, which found a job, sees
  *      what was pushed while it was counted, or the pusher sees that nobody searches and wakes a sleeper.
+ *      It takes its job while it is counted, never between two searches.
  *   S7 fill, slots and slots_made (release) -> S3 walk (acquire): the slot and its deque.
  *   S6 call, futex word (release) -> S5 sleep (acquire): the slot it got, or that it must end.
  *   S8 size, look (seq_cst) <- S4 of pool.c: who sleeps after a change has seen it.
@@ -116,23 +117,25 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     return task;
 }
 
-/* NULL: the worker has to leave its slot. */
+/* NULL: the worker has to leave its slot. A worker that was counted as searching takes its job in search
+ * and nowhere else: whoever pushed meanwhile relies on it to pass the search on. */
 static struct async_task *find_job(struct async_pool *pool, struct worker *worker)
 {
-    for (;;) {
-        if (retired(worker)) { return NULL; }
-        struct async_task *task = NULL;
-        if (++worker->ticks % FAIR_EVERY == 0) { task = take_injected(pool); }
-        if (task != NULL || (task = deque_pop(&worker->slot->deque)) != NULL) { return task; }
-        if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { return task; }
-        if ((task = search(pool, worker)) != NULL) { return task; }
+    if (retired(worker)) { return NULL; }
+    struct async_task *task = NULL;
+    if (++worker->ticks % FAIR_EVERY == 0) { task = take_injected(pool); }
+    if (task != NULL || (task = deque_pop(&worker->slot->deque)) != NULL) { return task; }
+    if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { return task; }
+    while ((task = search(pool, worker)) == NULL) {
         uint32_t key = event_prepare(&pool->idle); /* S1 */
         if (retired(worker) || work_visible(pool)) {
             event_cancel(&pool->idle);
         } else {
             event_wait(&pool->idle, key, OS_NEVER);
         }
+        if (retired(worker)) { return NULL; }
     }
+    return task;
 }
 
 /* Gives the job's count back. */

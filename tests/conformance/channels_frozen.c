@@ -3,7 +3,11 @@
  *
  * A victim works on a channel and is stopped by a signal, whose handler waits until it is told to
  * go on. Meanwhile helpers must go on with the same channel, writing and reading, and what they
- * write must be readable. */
+ * write must be readable.
+ *
+ * The row excepts the allocator, which has locks of its own: this program is linked so that the
+ * library's calls of it come through the functions below (-Wl,--wrap), and a victim that is inside
+ * one is stopped as it comes out. */
 #define _GNU_SOURCE
 #include "pipeline.h"
 
@@ -18,14 +22,69 @@
 
 static atomic_uint frozen, thawed; /* how often the victim stopped, and was told to go on */
 
+static _Thread_local volatile sig_atomic_t in_allocator, to_stop;
+
 static void stand_still(int number)
 {
     (void)number;
+    if (in_allocator) {
+        to_stop = 1;
+        return;
+    }
     unsigned turn = atomic_fetch_add(&frozen, 1) + 1;
     struct timespec moment = { .tv_nsec = 20000 };
     while (atomic_load(&thawed) < turn) {
         nanosleep(&moment, NULL);
     }
+}
+
+static void leave_allocator(void)
+{
+    in_allocator = 0;
+    if (to_stop) {
+        to_stop = 0;
+        stand_still(SIGUSR1);
+    }
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void __wrap_free(void *memory);
+
+void *__wrap_malloc(size_t size)
+{
+    in_allocator = 1;
+    void *memory = __real_malloc(size);
+    leave_allocator();
+    return memory;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    in_allocator = 1;
+    void *memory = __real_calloc(count, size);
+    leave_allocator();
+    return memory;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    in_allocator = 1;
+    void *memory = __real_aligned_alloc(alignment, size);
+    leave_allocator();
+    return memory;
+}
+
+void __wrap_free(void *memory)
+{
+    in_allocator = 1;
+    __real_free(memory);
+    leave_allocator();
 }
 
 static void catch_signal(void)
@@ -59,6 +118,7 @@ typedef struct ice {
     atomic_bool stop;
     atomic_uint odd; /* statuses that must not be */
     atomic_long in, out;
+    atomic_ulong turns; /* calls that the victim made */
 } ice;
 
 typedef struct helper {
@@ -113,6 +173,7 @@ static void victim_body(void *arg)
             write_some(on, count, &moved);
             break;
         }
+        atomic_fetch_add(&on->turns, 1);
     }
 }
 
@@ -147,6 +208,7 @@ static void freeze_at_random_instants(size_t capacity, unsigned instants)
     thread victim;
     helper helpers[HELPERS];
     uint64_t seed = 2862933555777941757u, items[1000];
+    static const unsigned long none[HELPERS];
     memset(&on, 0, sizeof on);
     memset(helpers, 0, sizeof helpers);
     catch_signal();
@@ -156,6 +218,7 @@ static void freeze_at_random_instants(size_t capacity, unsigned instants)
         helpers[i].on = &on;
         thread_start(&helpers[i].thread, helper_body, &helpers[i]);
     }
+    cr_assert(UNTIL(SOON, all_went_on(helpers, none, none) && atomic_load(&on.turns) > 0));
     for (unsigned turn = 1; turn <= instants; turn++) {
         unsigned long writes[HELPERS], reads[HELPERS];
         long behind[HELPERS];
@@ -302,6 +365,8 @@ Test(C, C17_frozen_in_an_end)
         visitors[i].all = &all;
         thread_start(&visitors[i].thread, visit, &visitors[i]);
     }
+    static const unsigned long none[HELPERS];
+    cr_assert(UNTIL(SOON, all_stepped(visitors, none)));
     while (!atomic_load(&all.stop) && turn < 300) {
         unsigned long steps[HELPERS];
         atomic_store(&all.allowed, atomic_load(&all.at) + 60);
