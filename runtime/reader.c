@@ -52,30 +52,29 @@ static async_status help(struct reading *reading, bool arm)
 async_status reading_wait(struct reading *reading, size_t need)
 {
     struct channel *channel = reading->channel;
+    reading_settle(reading);
     async_status status = help(reading, false);
     if (status != ASYNC_TIMEOUT) { return status; }
     if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
     uint32_t alarms = load_seq_cst(&channel->alarms); /* C7 */
-    struct thread_waiter waiter;
-    thread_waiter_init(&waiter, need);
-    if (reading->told) {
-        waiter.waiter.place = reading->place;
-        waitlist_add_first(&channel->readers, &waiter.waiter);
+    struct thread_waiter *waiter = &reading->waiter;
+    uint64_t place = waiter->waiter.place;
+    thread_waiter_init(waiter, need);
+    waiter->waiter.settles = true;
+    if (place != 0) { /* told in vain: no later one gets ahead */
+        waiter->waiter.place = place;
+        waitlist_add_first(&channel->readers, &waiter->waiter);
     } else {
-        waitlist_add(&channel->readers, &waiter.waiter);
+        waitlist_add(&channel->readers, &waiter->waiter);
     }
     status = help(reading, true); /* what became runnable before we were in the list */
     if (status == ASYNC_TIMEOUT && load_seq_cst(&channel->alarms) == alarms) { /* C7 */
-        status = wait_sleep(&waiter, reading->deadline);
+        status = wait_sleep(waiter, reading->deadline);
     } else if (status == ASYNC_TIMEOUT) {
         status = ASYNC_OK;
     }
-    bool removed = waitlist_remove(&channel->readers, &waiter.waiter);
-    reading->place = waiter.waiter.place; /* one that was told in vain keeps it: no later one gets ahead */
-    if (!removed) {
-        reading->told = true; /* the place at the front is ours if we come short */
-        if (status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* told together with the deadline */
-    }
+    bool told = load_acquire(&waiter->told) != 0 || !waitlist_remove(&channel->readers, &waiter->waiter); /* W6 <- W5 */
+    if (told && status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* together with the deadline */
     if (reading->task != NULL && status == ASYNC_OK) {
         uint32_t starved = load_seq_cst(&reading->task->pool->starved); /* P3 */
         if (starved != reading->starved) {
@@ -84,6 +83,11 @@ async_status reading_wait(struct reading *reading, size_t need)
         }
     }
     return status;
+}
+
+void reading_settle(struct reading *reading)
+{
+    waitlist_settle(&reading->channel->readers, &reading->waiter.waiter);
 }
 
 void reading_progress(struct reading *reading)
@@ -150,6 +154,7 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
         status = reading_wait(&reading, enough(&reading, count - done));
         last_look = status != ASYNC_OK; /* what there is is taken along */
     }
+    reading_settle(&reading);
     /* At N = 0 what was scheduled together with it (min_count) is this thread's to do. */
     while (done == count && reading.task != NULL && load_relaxed(&reading.task->pool->size) == 0 && /* relaxed: a look */
            load_seq_cst(&reading.task->backlog) > 0 && help(&reading, false) == ASYNC_OK) {}        /* Q3 */
@@ -243,6 +248,7 @@ async_status async_reader_borrow(async_reader *reader, async_view *view, size_t 
     reading_begin(&reading, channel_of_reader(reader), wait);
     if (reading.task != NULL) { demand_ask(reading.task, count, false); }
     status = take_run(&reading, count, &run);
+    reading_settle(&reading);
     if (reading.task != NULL && run.count < count) { demand_withdraw(reading.task, count - run.count); }
     if (status == ASYNC_OK) {
         view->items = run.items;

@@ -13,13 +13,15 @@ struct reading {
     async_wait         wait;
     uint64_t           deadline;
     uint32_t           starved;  /* the pool's count at the last look */
-    uint64_t           place;    /* in the channel's list, once it was in it */
-    bool               told;     /* was served before: waits at the front */
+    struct thread_waiter waiter; /* in the channel's list; keeps its place there from wait to wait */
 };
 
 bool reading_begin(struct reading *reading, struct channel *channel, async_wait wait);
 /* Helps, or sleeps until the channel holds `need` items. OK: look again. Else why not. */
 async_status reading_wait(struct reading *reading, size_t need);
+/* What the reading was told of in reading_wait has been taken, or will not be: others may have it. The next wait does it too,
+ * so it is called at the end, and before anything that may last. */
+void reading_settle(struct reading *reading);
 /* Whether what is ready is about to be discarded: the channel, or the task whose output it is, was cancelled itself. */
 bool reading_cancelled(const struct channel *channel);
 /* Something was read: a per-item wait starts anew. */

@@ -92,6 +92,7 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
         }
         unsigned char *to = array->items + array->count * array->item_size;
         part = channel_read(channel, to, part, &end);
+        reading_settle(&reading);
         if (part > 0) {
             size_t taken = min_size(part, asked);
             asked -= taken;
@@ -123,6 +124,7 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
         status = reading_wait(&reading, need);
         last_look = status != ASYNC_OK;
     }
+    reading_settle(&reading);
     stream_end(task, asked);
     return status == ASYNC_END ? ASYNC_OK : status;
 }
@@ -188,6 +190,7 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
             break;
         }
         size_t got = channel_take(channel, max_size(1, STREAM_BYTES / channel->item_size), 1, &run, bounce, &end);
+        reading_settle(&reading);
         if (got == 0) {
             if (end) {
                 status = channel_status(channel);
@@ -207,6 +210,7 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
         if (run.block != NULL) { block_release(run.block, 1); }
         reading_progress(&reading);
     }
+    reading_settle(&reading);
     return sink_status(sink, status);
 }
 

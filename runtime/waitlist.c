@@ -28,6 +28,8 @@
  *   W4 take in, arriving (acquire) <- W3.
  *   W5 told, futex word (release)  -> W6: what the teller did before. The last touch of the waiter.
  *   W6 sleep, futex word (acquire) <- W5.
+ *   W9 settle, promised (seq_cst) <-> W9 pass, promised (seq_cst): before the look at who waits (W2),
+ *      and after the announcement (W1): the pass sees that the items are free, or is asked for.
  *   W7 sweep, set (release)        -> W8: why all are told. Turns order the two.
  *   W8 sweep, taken (acquire)      <- W7.
  * Layer: 1 */
@@ -42,6 +44,7 @@ void waitlist_init(struct waitlist *list, waitlist_met_fn *met, void *context)
     atomic_init(&list->turn, TURN_FREE);
     atomic_init(&list->sweep, 0);
     atomic_init(&list->arriving, NULL);
+    atomic_init(&list->promised, 0);
     list->first = list->last = NULL;
     list->places = 0;
     list->most = SIZE_MAX;
@@ -109,12 +112,15 @@ static void pass(struct waitlist *list)
     /* W8 <- W7 */
     bool all = load_relaxed(&list->sweep) != 0 && exchange_acquire(&list->sweep, 0) != 0;
     take_in(list);
-    size_t sum = 0;
+    size_t sum = load_seq_cst(&list->promised); /* W9 */
     while (list->first != NULL) {
         struct waiter *waiter = list->first;
-        if (!size_add(sum, min_size(waiter->need, list->most), &sum)) { sum = SIZE_MAX; }
+        size_t need = min_size(waiter->need, list->most);
+        if (!size_add(sum, need, &sum)) { sum = SIZE_MAX; }
         if (!all && !list->met(list->context, sum)) { break; }
         unlink_after(list, NULL);
+        waiter->promised = waiter->settles && !all ? need : 0;
+        if (waiter->promised != 0) { add_seq_cst(&list->promised, need); } /* W9 */
         /* relaxed: read with the turn, or by its owner */
         store_relaxed(&waiter->state, WAITER_TOLD);
         waiter->told(waiter); /* it may be gone now, or in `arriving` again */
@@ -152,6 +158,14 @@ void waitlist_add_first(struct waitlist *list, struct waiter *waiter)
     add(list, waiter);
 }
 
+void waitlist_settle(struct waitlist *list, struct waiter *waiter)
+{
+    if (waiter->promised == 0) { return; }
+    sub_seq_cst(&list->promised, waiter->promised); /* W9 */
+    waiter->promised = 0;
+    waitlist_serve(list);
+}
+
 void waitlist_tell_all(struct waitlist *list)
 {
     if (load_seq_cst(&list->count) == 0) { return; } /* W2 <-> W1 */
@@ -177,7 +191,7 @@ bool waitlist_remove(struct waitlist *list, struct waiter *waiter)
         unlink_after(list, before);
         store_relaxed(&waiter->state, WAITER_IDLE); /* relaxed: the caller's own now */
     }
-    /* Whoever is behind it may be met now; and one that was told in vain passes it on. */
+    /* Whoever is behind it may be met now. */
     pass(list);
     if (turn_give(&list->turn)) { waitlist_serve_slow(list); }
     return at != NULL;
@@ -199,6 +213,8 @@ void thread_waiter_init(struct thread_waiter *waiter, size_t need)
     waiter->waiter.told = thread_told;
     atomic_init(&waiter->waiter.state, WAITER_IDLE);
     waiter->waiter.again = false;
+    waiter->waiter.settles = false;
+    waiter->waiter.promised = 0;
     waiter->waiter.place = 0;
     atomic_init(&waiter->told, 0);
 }

@@ -11,9 +11,10 @@
  * at; a writer changes the channel (seq_cst), then loads `count` (seq_cst). Not both can miss the
  * other.
  *
- * Within one pass needs add up: five items tell one waiter of five, or five of one, not all. So a
- * waiter that was told, and then does not take what it needed, must call waitlist_serve when
- * it leaves; who takes does so anyway.
+ * Needs add up: five items tell one waiter of five, or five of one, not all. What a thread was told
+ * of is promised to it until it has taken it or leaves (waitlist_settle): nobody who came later is
+ * told of the same items, however long it takes to wake. A chunk that was told may never run, so
+ * it is promised nothing; it, too, counts within its pass.
  * Layer: 1 */
 #ifndef ASYNC_RUNTIME_WAITLIST_H
 #define ASYNC_RUNTIME_WAITLIST_H
@@ -33,6 +34,8 @@ struct waiter {
     void (*told)(struct waiter *waiter);
     shared_u32 state;    /* enum waiter_state; written by who adds it and by who has the turn */
     bool       again;    /* added by waitlist_add_first; set before it arrives */
+    bool       settles;  /* its owner calls waitlist_settle after it was told */
+    size_t     promised; /* of the needs in `promised` of the list; its owner's once it was told */
     uint64_t   place;    /* the list's: when it first arrived; 0: never */
 };
 
@@ -47,6 +50,8 @@ struct waitlist {
     /* tell all, at the next pass; set before the turn is asked for */
     shared_u32 sweep;
     SHARED(struct waiter *) arriving; /* pushed by any thread, newest first */
+    /* needs of those that were told and have not settled: added to with the turn */
+    shared_size promised;
     struct waiter  *first, *last;     /* these three: of who has the turn */
     uint64_t        places;
     size_t          most;             /* a need counts as this at most: the channel's capacity */
@@ -68,6 +73,9 @@ static inline void waitlist_serve(struct waitlist *list)
 {
     if (unlikely(load_seq_cst(&list->count) != 0)) { waitlist_serve_slow(list); } /* W2 <-> W1 */
 }
+
+/* A waiter that was told, and `settles`, has taken what it could, or leaves. */
+void waitlist_settle(struct waitlist *list, struct waiter *waiter);
 
 /* Tells all that are in the list now, met or not; some that come at the same time, perhaps.
  * Lock-free. */

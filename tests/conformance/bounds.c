@@ -313,7 +313,7 @@ TestEachSize(K, K12_a_big_chunk_feeds_small_ones)
 {
     enum { COUNT = 600, CHUNK = 10 };
     async_pool   *pool = pool_of(n);
-    places        a = { .low = 0 }, b = { .low = 0, .probe.delay_us = 1000 };
+    places        a = { .low = 0 }, b = { .low = 0, .probe.together = n < 2 ? 1 : 2 };
     uint64_t      items[COUNT];
     async_reader *first = TASK(pool, .source = range_of(0, 10000), .batch = placed_batch,
                                .context = &a);
@@ -336,7 +336,7 @@ TestEachSize(K, K12_small_chunks_join)
 {
     enum { COUNT = 600, CHUNK = 7 };
     async_pool   *pool = pool_of(n);
-    probe         a = { .delay_us = n < 2 ? 0 : 500 }, b = { 0 };
+    probe         a = { .together = n < 2 ? 1 : 2 }, b = { 0 };
     uint64_t      items[COUNT];
     async_reader *first = TASK(pool, .source = range_of(0, 10000), .batch = batch_copy,
                                .context = &a, .max_chunksize = CHUNK);

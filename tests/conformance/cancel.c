@@ -305,7 +305,8 @@ Test(X, X10_from_inside_a_task)
             {
                 insider i = { .way = way, .status = ASYNC_SYSTEM };
                 async_pool *pool = pool_of(n);
-                async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = cancel_at_five,
+                /* more than `b` asks for, or all may be taken before the cancel comes */
+                async_reader *a = TASK(pool, .source = range_of(0, 2000), .each = cancel_at_five,
                                        .context = &i, .max_chunksize = 1);
                 async_reader *b = TASK(pool, .input = a, .max_chunksize = 1);
                 i.reader = of_last ? b : a;

@@ -134,7 +134,7 @@ Test(M, M14_readers_of_one_stream_share_the_work, .timeout = 30)
 {
     enum { READERS = 4, EACH = 250 };
     async_pool    *pool = pool_of(0);
-    probe          p = { .delay_us = 200 };
+    probe          p = { .together = 2 };
     static reading r[READERS];
     memset(r, 0, sizeof r);
     async_reader *a = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,

@@ -259,6 +259,9 @@ static void probe_enter(probe *p, const uint64_t *in, size_t count)
     if (p->delay_us > 0) {
         sleep_us(p->delay_us);
     }
+    for (uint64_t end = now_ms() + SOON; atomic_load(&p->most) < p->together && now_ms() < end;) {
+        sleep_us(20);
+    }
 }
 
 static int probe_leave(probe *p, int code)

@@ -107,6 +107,7 @@ typedef struct probe {
     size_t               log[PROBE_LOG]; /* the first PROBE_LOG of them */
     /* what to do */
     unsigned             delay_us;   /* each call takes this long (sleeping) */
+    unsigned             together;   /* calls wait until so many of them have run at once */
     uint64_t             fail_value; /* the function fails with `code` at this input, where */
     int                  code;       /* code is not 0 */
     gate                *hold;       /* calls pass this gate first, after they were counted */

@@ -84,6 +84,45 @@ Test(waitlist, a_need_counts_as_the_capacity_at_most, .init = setup)
     cr_assert_eq(told_count, 1);
 }
 
+/* C16: what one was told of is not told to the next, however long the first takes to come for it. */
+Test(waitlist, what_was_promised_is_promised_to_one, .init = setup)
+{
+    for (size_t i = 0; i < 3; i++) {
+        waiters[i].waiter.need = 2;
+        waiters[i].waiter.settles = true;
+        waitlist_add(&list, &waiters[i].waiter);
+    }
+    store_seq_cst(&there, 2);
+    waitlist_serve(&list);
+    waitlist_serve(&list);
+    cr_assert_eq(told_count, 1);
+    store_seq_cst(&there, 3);
+    waitlist_serve(&list);
+    cr_assert_eq(told_count, 1, "one item more is not enough for the second");
+    store_seq_cst(&there, 4);
+    waitlist_serve(&list);
+    cr_assert_eq(told_count, 2);
+    store_seq_cst(&there, 2); /* the first takes its two */
+    waitlist_settle(&list, &waiters[0].waiter);
+    waitlist_settle(&list, &waiters[0].waiter);
+    cr_assert_eq(told_count, 2);
+    waitlist_settle(&list, &waiters[1].waiter); /* the second leaves without them */
+    cr_assert_eq(told_count, 3);
+    cr_assert_eq(waiters[2].times, 1);
+}
+
+/* Who was told because all were has no claim to the items. */
+Test(waitlist, who_is_told_with_all_is_promised_nothing, .init = setup)
+{
+    waiters[0].waiter.settles = true;
+    waitlist_add(&list, &waiters[0].waiter);
+    waitlist_tell_all(&list);
+    waitlist_add(&list, &waiters[1].waiter);
+    store_seq_cst(&there, 1);
+    waitlist_serve(&list);
+    cr_assert_eq(told_count, 2);
+}
+
 Test(waitlist, one_whose_need_is_met_is_told_while_it_is_added, .init = setup)
 {
     store_seq_cst(&there, 1);
