@@ -37,17 +37,21 @@ static size_t claim(struct async_task *task, size_t count)
 }
 
 /* How many of `backlog` items the next run should take: whole chunks that last about 10 to 20 µs,
- * few enough to leave some for the others. */
-static size_t run_size(const struct async_task *end, size_t chunk, size_t backlog, bool single)
+ * few enough to leave some for the others, and to keep what the run holds at a time within the cache. */
+size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options)
 {
+    const struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
+    size_t chunk = strand->chunk;
     if (chunk >= backlog) { return backlog; }
-    if (single) { return chunk; }
+    if (options.single) { return chunk; }
     size_t chunks = load_relaxed(&end->run_chunks); /* relaxed: an estimate */
     size_t workers = load_relaxed(&end->pool->size); /* relaxed: a number of chunks is chosen */
     if (workers > 1) { chunks = min_size(chunks, backlog / chunk / (2 * workers) + 1); }
-    size_t bytes = max_size(end->input_size, end->out.item_size);
-    chunks = min_size(chunks, max_size(1, STREAM_BYTES / bytes / chunk));
-    return min_size(backlog, chunks * chunk);
+    if (end->emit == NULL || head->source.kind <= ASYNC_SOURCE_NEXT) { /* else it holds a granule and what it emits */
+        size_t bytes = max_size(end->input_size, end->out.item_size);
+        chunks = min_size(chunks, max_size(1, STREAM_BYTES / bytes / chunk));
+    }
+    return chunks > backlog / chunk ? backlog : chunks * chunk;
 }
 
 static void set_positions(struct strand *strand, const uint64_t *first)
@@ -381,23 +385,18 @@ static enum run_result draw_inputs(struct strand *strand, size_t want, size_t ba
     return RUN_INPUT; /* input that has come meanwhile has told the edge, which makes the task runnable */
 }
 
-size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options)
-{
-    return run_size(strand->stage[0], strand->chunk, backlog, options.single);
-}
-
 enum run_result strand_draw(struct strand *strand, struct run_options options)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     size_t backlog = backlog_of(end);
     if (backlog == 0) { return RUN_NOTHING; }
-    size_t want = min_size(run_size(end, strand->chunk, backlog, options.single), strand->limit);
+    size_t want = min_size(backlog, strand->limit);
     if (head->source.kind > ASYNC_SOURCE_NEXT && !strand->ordered) { return draw_items(strand, want); }
 
     if (!turn_take(&head->turn)) { return RUN_NOTHING; }
     enum run_result result = RUN_NOTHING;
     backlog = backlog_of(end);
-    want = min_size(run_size(end, strand->chunk, backlog, options.single), strand->limit);
+    want = min_size(backlog, strand->limit);
     if (want > 0 && (!strand->ordered || order_has_room(end))) {
         if (head->source.kind == ASYNC_SOURCE_NEXT) {
             result = draw_next(strand, want);

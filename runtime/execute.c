@@ -77,7 +77,12 @@ bool strand_prepare(struct strand *strand)
         if ((strand->scratch[i] = block_new(store, bytes)) == NULL) { return false; }
     }
     if (inherits(strand)) { return true; }
-    size_t items = end->emit == NULL ? strand->limit : min_size(strand->limit, max_size(1, STREAM_BYTES / end->out.item_size));
+    size_t items = strand->limit;
+    if (end->emit != NULL) {
+        size_t expected = load_relaxed(&end->emitted); /* relaxed: an estimate */
+        if (expected != 0) { items = expected + expected / 8 + 8; }
+        items = min_size(items, max_size(1, STREAM_BYTES / end->out.item_size));
+    }
     if (__builtin_mul_overflow(items, end->out.item_size, &bytes)) { return false; }
     return (strand->out = block_new(store, bytes)) != NULL;
 }
@@ -275,7 +280,8 @@ static void discard_rest(struct strand *strand, unsigned stage, unsigned char *i
     channel_discard(&producer->out, items + from * producer->out.item_size, count - from);
 }
 
-static void fill_range(unsigned char *to, uint64_t first, size_t count)
+/* Out of line: how fast so short a loop is depends on where it lies. */
+__attribute__((noinline)) static void fill_range(unsigned char *to, uint64_t first, size_t count)
 {
     uint64_t *items = (uint64_t *)(void *)to;
     for (size_t i = 0; i < count; i++) { items[i] = first + i; }
@@ -354,7 +360,8 @@ void strand_execute(struct strand *strand)
     struct async_task *end = strand->stage[0];
     struct async_task *outer_task = context.task;
     uint64_t outer_run = context.run;
-    uint64_t chunks[FUSE_MAX] = {0}, made[FUSE_MAX] = {0};
+    uint64_t chunks[FUSE_MAX], made[FUSE_MAX];
+    for (unsigned i = 0; i < strand->stages; i++) { chunks[i] = made[i] = 0; }
     bool stop = false;
     context.run = strand->number;
     context.nesting++;
@@ -384,7 +391,11 @@ void strand_execute(struct strand *strand)
     }
     for (struct block *block = strand->pieces.more; block != NULL; block = block->next) { total += block->used; }
     strand->produced = total;
-    if (end->emit != NULL) { made[0] = total; }
+    if (end->emit != NULL) {
+        made[0] = total;
+        size_t expected = load_relaxed(&end->emitted); /* relaxed (both): an estimate */
+        if (total != expected) { store_relaxed(&end->emitted, max_size(total, expected - expected / 8)); }
+    }
     for (unsigned i = 0; i < strand->stages; i++) {
         add_relaxed(&strand->stage[i]->chunks, chunks[i]); /* relaxed: a statistic */
         add_relaxed(&strand->stage[i]->made, made[i]);     /* relaxed: a statistic */

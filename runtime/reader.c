@@ -119,15 +119,33 @@ bool reading_cancelled(const struct channel *channel)
 
 /* ---- read ---- */
 
+/* A read of a plain channel that takes what there is, once: one that does not wait, or of one item where nobody
+ * waits for one already. False: the latter found nothing, and waits. */
+static bool pull_now(struct channel *channel, unsigned char *items, size_t count, size_t *got, async_wait wait, async_status *status)
+{
+    if (wait.kind != ASYNC_WAIT_NOW && (count != 1 || load_relaxed(&channel->readers.count) != 0)) { return false; } /* relaxed: whom it finds it lets go first */
+    bool end = false;
+    *got = 0;
+    if (unlikely(reading_cancelled(channel))) {
+        *status = ASYNC_CANCELLED;
+        return true;
+    }
+    *got = channel_read(channel, items, count, &end);
+    *status = *got == count ? ASYNC_OK : end ? channel_status(channel) : ASYNC_TIMEOUT;
+    return *status != ASYNC_TIMEOUT || wait.kind == ASYNC_WAIT_NOW;
+}
+
 /* Reads count items, without callbacks. */
 static async_status pull(struct channel *channel, unsigned char *items, size_t count, size_t *got, async_wait wait)
 {
     struct reading reading;
-    reading_begin(&reading, channel, wait);
-    if (reading.task != NULL) { demand_ask(reading.task, count, false); }
     size_t done = 0;
     async_status status = ASYNC_OK;
+    if (channel->task == NULL && pull_now(channel, items, count, got, wait, &status)) { return status; }
+    reading_begin(&reading, channel, wait);
+    if (reading.task != NULL) { demand_ask(reading.task, count, false); }
     bool last_look = false;
+    status = ASYNC_OK;
     while (done < count) {
         size_t rest = count - done;
         bool end = false;
@@ -136,7 +154,7 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
             break;
         }
         if (last_look || channel_status(channel) != ASYNC_OK || channel_available(channel) >= enough(&reading, rest) ||
-            (reading.task == NULL && (wait.kind == ASYNC_WAIT_NOW || channel_available(channel) >= channel->capacity))) {
+            (reading.task == NULL && channel_available(channel) >= channel->capacity)) {
             size_t part = channel_read(channel, items + done * channel->item_size, rest, &end);
             done += part;
             reading_asked_off(&reading, part);

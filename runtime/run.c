@@ -16,6 +16,7 @@
 
 #define RUN_NS_LOW  8000  /* a run that lasts less takes twice as many chunks next time */
 #define RUN_NS_HIGH 24000
+#define RUN_ALONE   4     /* times as long where there is nobody to share with */
 #define RUN_CHUNKS_MAX (1u << 20)
 #define MEASURE_EVERY 8   /* runs, once the size has settled */
 
@@ -123,6 +124,8 @@ static void adapt(struct async_task *end, const struct strand *strand, uint64_t 
 {
     if (strand->chunk == SIZE_MAX || strand->count == 0) { return; }
     uint32_t chunks = load_relaxed(&end->run_chunks); /* relaxed: an estimate */
+    bool alone = load_relaxed(&end->pool->size) <= 1 && !end->pool->readers_help; /* relaxed: an estimate */
+    if (alone) { ns /= RUN_ALONE; }
     size_t done = (strand->count + strand->chunk - 1) / strand->chunk;
     if (ns > RUN_NS_HIGH) {
         uint64_t fits = done * ((RUN_NS_LOW + RUN_NS_HIGH) / 2) / ns;
@@ -143,6 +146,17 @@ static void account(struct strand *strand)
             demand_trim(end);
         }
     }
+}
+
+/* Whether the one input has nothing, so that a draw would be in vain. Who looks before it arms, and runs what is
+ * upstream first, mostly finds that. */
+static bool starves(const struct strand *strand)
+{
+    const struct async_task *head = strand->stage[strand->stages - 1];
+    const struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
+    if (edge == NULL || load_acquire(&edge->next) != NULL) { return false; } /* G2 <- G1 */
+    return load_relaxed(&head->stashed) == 0 && channel_available(edge->input) == 0 && /* relaxed: a look */
+           channel_status(edge->input) == ASYNC_OK;
 }
 
 enum run_result task_run(struct async_task *end, struct run_options options)
@@ -170,7 +184,9 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     }
     strand.chunk = task_chunk(end);
     strand.limit = draw_limit(&strand, (size_t)backlog, options);
-    if (!strand_prepare(&strand)) {
+    if (!options.arm && starves(&strand)) {
+        result = RUN_INPUT;
+    } else if (!strand_prepare(&strand)) {
         result = RUN_STARVED;
     } else {
         result = strand_draw(&strand, options);
@@ -183,6 +199,7 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         if (measure) { adapt(end, &strand, os_now_ns() - start); }
         if (strand.ended) { stop_strand(&strand); }
         stop_behind(&strand);
+        account(&strand); /* before the items can be taken: a read that finds them gone asks for no more than is missing */
         if (strand.ordered && end->order != NULL && strand.numbered) {
             strand.pieces.cut = strand.cut;
             order_put(end, strand.number, &strand.pieces);
@@ -191,7 +208,6 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         } else {
             pieces_publish(end, &strand.pieces);
         }
-        account(&strand);
     }
     strand_free(&strand);
     if (limited) {

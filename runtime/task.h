@@ -114,6 +114,7 @@ struct async_task {
     /* Results. */
     alignas(FALSE_SHARING) shared_u64 chunks;
     shared_u64    made;
+    shared_size   emitted; /* outputs of a run of late: room that the next one is given at once */
     struct order *order; /* NULL: unordered */
 };
 

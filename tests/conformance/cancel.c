@@ -282,6 +282,7 @@ typedef struct insider {
     async_reader *reader;
     atomic_uint calls;
     async_status status;
+    atomic_bool returned; /* from the cancel */
 } insider;
 
 static int cancel_at_five(const void *in, void *out, void *context)
@@ -291,6 +292,7 @@ static int cancel_at_five(const void *in, void *out, void *context)
     atomic_fetch_add(&i->calls, 1);
     if (x == 5) {
         i->status = cancel(i->way, i->reader);
+        atomic_store(&i->returned, true);
     }
     *(uint64_t *)out = x;
     return 0;
@@ -322,8 +324,10 @@ Test(X, X10_from_inside_a_task)
                 if (n < 2 && upstream) {
                     cr_assert_eq(atomic_load(&i.calls), 6, "%s, N = %u", ways[way], n);
                 }
+                cr_assert(UNTIL(SOON, atomic_load(&i.returned)));
                 status = async_reader_read(a, items, 1, &got, async_forever());
-                cr_assert_eq(status, upstream ? ASYNC_CANCELLED : ASYNC_OK);
+                cr_assert_eq(status, upstream ? ASYNC_CANCELLED : ASYNC_OK, "%s of %s, N = %u: %s",
+                             ways[way], of_last ? "b" : "a", n, async_status_name(status));
                 async_reader_release(a);
                 pool_end(pool);
                 cr_assert_eq(i.status, ASYNC_OK);
