@@ -148,8 +148,8 @@ bool thread_join_within(thread *t, unsigned ms)
 
 void thread_join(thread *t)
 {
-    if (!thread_join_within(t, SOON)) {
-        give_up("a thread of the test has not ended after %d ms", SOON);
+    if (!thread_join_within(t, LATE)) {
+        give_up("a thread of the test has not ended after %d ms", LATE);
     }
 }
 

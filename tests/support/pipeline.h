@@ -40,6 +40,7 @@ uint64_t context_switches(void);
 
 /* Long enough for anything that happens at all, on a loaded machine. */
 #define SOON 10000
+#define LATE 50000 /* a whole test's work on a crowded machine */
 
 /* The pool sizes that every row which holds for every N is tried with. */
 static const unsigned pool_sizes[] = { 0, 1, 2, 4, 16 };
@@ -61,7 +62,7 @@ void thread_start(thread *t, void (*body)(void *arg), void *arg);
 bool thread_ended(thread *t);
 /* Joins the thread if it ends within `ms`; whether it did. */
 bool thread_join_within(thread *t, unsigned ms);
-/* Joins the thread, and aborts where it has not ended after SOON. */
+/* Joins the thread, and aborts where it has not ended after LATE. */
 void thread_join(thread *t);
 
 /* Waits until the thread sleeps in the kernel (seen in several looks in a row); whether it does
