@@ -43,6 +43,27 @@ Test(C, C16_takes_nothing_until_it_can_finish)
     async_reader_release(reader);
 }
 
+/* C16: nor does one that begins when a part is there already. */
+Test(C, C16_takes_no_part_that_is_there)
+{
+    async_writer *writer;
+    async_reader *reader;
+    uint64_t items[3];
+    reading r = { 0 };
+    channel_of(&writer, &reader, 0, NULL);
+    write_numbers(writer, 0, 3);
+    reading_start(&r, reader, 5, async_forever());
+    cr_assert(thread_asleep(&r.thread));
+    cr_assert_eq(async_reader_ready(reader), 3);
+    cr_assert_eq(async_reader_read(reader, items, 3, NULL, async_now()), ASYNC_OK);
+    write_numbers(writer, 3, 5);
+    thread_join(&r.thread);
+    cr_assert_eq(r.status, ASYNC_OK);
+    cr_assert_eq(r.items[0], 3);
+    async_writer_release(writer);
+    async_reader_release(reader);
+}
+
 /* C16: when its wait is over, it takes what there is up to its count. */
 Test(C, C16_takes_what_there_is_when_the_wait_is_over)
 {

@@ -110,6 +110,58 @@ static int all_but_one_fail(const void *in, void *out, void *context)
     return 1;
 }
 
+typedef struct midway {
+    gate shut;
+    atomic_bool held;
+    atomic_uint running;
+    atomic_uint_fast64_t calls;
+} midway;
+
+/* Fast for so long that workers take many chunks at a time; then one call is held, and the next fails. */
+static int hold_then_fail(const void *in, void *out, void *context)
+{
+    midway *m = context;
+    uint64_t x = *(const uint64_t *)in;
+    int code = 0;
+    atomic_fetch_add(&m->running, 1);
+    atomic_fetch_add(&m->calls, 1);
+    if (x >= 20000) {
+        bool none = false;
+        if (atomic_compare_exchange_strong(&m->held, &none, true)) {
+            gate_pass(&m->shut);
+        } else {
+            code = 1;
+        }
+    }
+    *(uint64_t *)out = x;
+    atomic_fetch_sub(&m->running, 1);
+    return code;
+}
+
+/* X5: nor the chunks that the worker of a held one had taken together with it. */
+Test(X, X5_nor_the_rest_of_what_a_worker_took)
+{
+    for (unsigned attempt = 0; attempt < 6; attempt++) {
+        midway m = { .held = false };
+        unsigned n = attempt % 2 == 0 ? 2 : 4;
+        async_pool *pool = pool_of(n);
+        async_reader *reader =
+            TASK(pool, .source = range_of(0, 1000000), .each = hold_then_fail, .context = &m,
+                 .max_chunksize = 1, .min_count = 100000);
+        uint64_t item;
+        cr_assert_eq(async_reader_read(reader, &item, 1, NULL, async_forever()), ASYNC_OK);
+        gate_arrived(&m.shut, 1);
+        cr_assert(UNTIL(SOON, error_of(reader).status == ASYNC_FAILED));
+        cr_assert(UNTIL(SOON, atomic_load(&m.running) == 1));
+        uint64_t calls = atomic_load(&m.calls);
+        gate_open(&m.shut);
+        async_reader_release(reader);
+        pool_end(pool);
+        cr_assert_eq(atomic_load(&m.calls), calls, "N = %u: %u more", n,
+                     (unsigned)(atomic_load(&m.calls) - calls));
+    }
+}
+
 /* X5: of an unordered task none at all: once one of the chunks has failed none starts, while one
  * that runs goes through and its result is delivered or discarded. */
 Test(X, X5_none_of_an_unordered_task)
