@@ -58,6 +58,7 @@ struct async_pool {
     alignas(FALSE_SHARING) struct queue injector; /* of struct async_task * */
     shared_i64      injected;  /* jobs in it, or about to be taken from it */
     alignas(FALSE_SHARING) shared_u32 searching;  /* workers that look for a job */
+    shared_u64      search_began; /* by the last one that began; a search takes SEARCH_NS */
     struct event    idle;
 };
 

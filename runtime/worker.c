@@ -5,7 +5,8 @@
  * for a while, then it sleeps. Now and then the injector goes first, so that a worker that always has
  * jobs of its own serves the others too.
  *
- * Waking: who pushes a job wakes one sleeper, unless somebody is searching already; a searcher that
+ * Waking: who pushes a job wakes one sleeper, unless somebody is searching already, and has not been for
+ * longer than a search takes (it stands still then); a searcher that
  * found a job wakes the next one if there is more. So there are as many workers awake as there is
  * work for, and one wake-up at a time.
  *
@@ -38,6 +39,15 @@
 
 /* ---- jobs ---- */
 
+/* Whether somebody searches who can be relied on. A thread that has been counted for longer than a search
+ * takes stands still (preempted, or stopped for good): what it would find must not wait for it. */
+static bool searched(const struct async_pool *pool)
+{
+    if (load_relaxed(&pool->searching) == 0) { return false; } /* relaxed: S1 */
+    /* relaxed: too old a time wakes one too many; the one of a later search that has ended is too old soon */
+    return (int64_t)(os_now_ns() - load_relaxed(&pool->search_began)) < SEARCH_NS;
+}
+
 void pool_push(struct async_pool *pool, struct async_task *task)
 {
     struct worker *worker = context.worker;
@@ -49,7 +59,7 @@ void pool_push(struct async_pool *pool, struct async_task *task)
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
     fence_seq_cst(); /* S1 <-> E1, S2, S9 */
-    if (load_relaxed(&pool->idle.waiters) != 0 && load_relaxed(&pool->searching) == 0) { /* relaxed: S1 */
+    if (load_relaxed(&pool->idle.waiters) != 0 && !searched(pool)) { /* relaxed: S1 */
         event_notify(&pool->idle, 1);
     }
 }
@@ -101,9 +111,10 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
 {
     unsigned cpus = os_cpu_affinity_cached();
     bool crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
-    add_seq_cst(&pool->searching, 1); /* S2 */
     struct async_task *task = NULL;
     uint64_t start = os_now_ns();
+    store_relaxed(&pool->search_began, start); /* relaxed: see searched */
+    add_seq_cst(&pool->searching, 1); /* S2 */
     do {
         if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { break; }
         if (crowded) { os_yield(); }
