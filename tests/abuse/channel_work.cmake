@@ -13,3 +13,4 @@ abuse_table(channel_close support_async)
 abuse_table(channel_load support_async)
 abuse_table(channel_limits support_async_objects
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=free)
+abuse_table(channel_wrap support_async_objects)
