@@ -14,3 +14,19 @@ abuse_table(channel_load support_async)
 abuse_table(channel_limits support_async_objects
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=free)
 abuse_table(channel_wrap support_async_objects)
+abuse_table(channel_futex support_async_objects -Wl,--wrap=syscall,--wrap=clock_gettime)
+
+# The runtime's sources once more, with the hook that this program defines.
+add_executable(abuse_channel_windows channel_windows.c ${runtime_sources})
+foreach(file pipeline abuse watchdog)
+    target_sources(abuse_channel_windows PRIVATE ../support/${file}.c)
+endforeach()
+async_runtime_target(abuse_channel_windows)
+target_compile_definitions(abuse_channel_windows PRIVATE ASYNC_STATIC ASYNC_STEP)
+target_include_directories(abuse_channel_windows PRIVATE ${PROJECT_SOURCE_DIR}/runtime ../support)
+target_link_libraries(abuse_channel_windows PRIVATE -pthread)
+async_test(abuse abuse_channel_windows 600 abuse_channel_windows)
+
+abuse_table(channel_memory support_async_objects
+            -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=free)
+abuse_table(work_ends support_async)
