@@ -30,3 +30,4 @@ async_test(abuse abuse_channel_windows 600 abuse_channel_windows)
 abuse_table(channel_memory support_async_objects
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=free)
 abuse_table(work_ends support_async)
+abuse_table(work_discard support_async)

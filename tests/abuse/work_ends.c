@@ -263,6 +263,9 @@ static void sources_that_misbehave(void)
                               order, k, ASYNC_FAILED);
                 }
             }
+            /* more than it was asked for: it can't have put them anywhere */
+            draw_from((struct source){ .end = 100, .claims = 1 }, n, 10, ASYNC_ORDERED, 10,
+                      ASYNC_FAILED);
             if (n != 1) { /* with one worker, that one stands in it */
                 one_source_stands(n);
             }
