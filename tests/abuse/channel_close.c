@@ -256,7 +256,7 @@ static void race_close(void *arg, unsigned index)
 static void a_write_races_close(void)
 {
     uint64_t items = 0;
-    for (uint64_t round = 0, rounds = abuse_rounds(40000); round < rounds; round += BATCH) {
+    for (uint64_t round = 0, rounds = abuse_rounds(16000); round < rounds; round += BATCH) {
         squad s;
         walk_make(abuse_seed(), (unsigned)round, true);
         squad_start(&s, WALKERS + 2, race_close, NULL);
@@ -298,7 +298,7 @@ static void close_at_once(void *arg, unsigned index)
 
 static void two_close_at_once(void)
 {
-    for (uint64_t round = 0, rounds = abuse_rounds(30000); round < rounds; round += BATCH) {
+    for (uint64_t round = 0, rounds = abuse_rounds(16000); round < rounds; round += BATCH) {
         squad s;
         walk_make(abuse_seed(), (unsigned)round, true);
         squad_start(&s, 4, close_at_once, NULL);
@@ -410,7 +410,7 @@ static void the_last_handle_is_dropped_beside_a_blocked_call(void)
 
 static void the_last_reader_leaves(void)
 {
-    walk_dropping(30000);
+    walk_dropping(16000);
 }
 
 static const watched rows[] = {

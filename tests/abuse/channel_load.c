@@ -168,9 +168,10 @@ static void race_delivery(void *arg, unsigned index)
             expected++;
         }
         size_t rest = count - r->got_count; /* kept: all the others */
-        WANT_EQ(async_reader_ready(r->reader), rest);
+        size_t more = 0;
+        WANT_STATUS(async_reader_read(r->reader, r->got, 4, &more, async_now()), ASYNC_TIMEOUT);
+        WANT_EQ(more, rest);
         if (rest > 0) {
-            WANT_STATUS(async_reader_read(r->reader, r->got, rest, NULL, async_now()), ASYNC_OK);
             for (size_t i = 0; i < rest; i++) {
                 WANT_EQ(r->got[i], expected);
                 expected++;
@@ -221,7 +222,7 @@ static void a_deadline_races_delivery(void)
 {
     void (*const bodies[])(void *, unsigned) = { race_delivery, race_room };
     for (unsigned i = 0; i < 2; i++) {
-        struct race r = { .rounds = abuse_rounds(8000), .seed = abuse_seed() };
+        struct race r = { .rounds = abuse_rounds(3000), .seed = abuse_seed() };
         squad       s;
         channel_of(&r.writer, &r.reader, 2 * i, NULL);
         if (i == 1) {

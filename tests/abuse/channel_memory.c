@@ -80,7 +80,7 @@ static void flow_out(void *arg)
 /* A writer that is stopped by nothing but the bound. */
 static void bounded(size_t size, size_t capacity, size_t batch)
 {
-    struct flow           f = { .size = size, .batch = batch, .items = abuse_rounds(200000) };
+    struct flow           f = { .size = size, .batch = batch, .items = abuse_rounds(100000) };
     async_channel_options options = { .capacity = capacity };
     unsigned char        *items = calloc(64, size);
     thread                writer;
@@ -94,7 +94,7 @@ static void bounded(size_t size, size_t capacity, size_t batch)
         size_t got;
         status = async_reader_read(f.reader, items, 64, &got, async_forever());
         read += got;
-        if (read % 6400 == 0) { /* slower than the writer: it is always at the bound */
+        if (read % 640 == 0) { /* slower than the writer: it is always at the bound */
             sleep_us(200);
             long now = atomic_load(&live), now_rss = resident();
             if (read * 8 < f.items) {
@@ -128,7 +128,7 @@ static void unbounded(size_t size, size_t batch)
     async_writer  *writer;
     async_reader  *reader;
     unsigned char *items = calloc(batch, size);
-    uint64_t       left = abuse_rounds(48 * (uint64_t)MIB / size), count = left / batch;
+    uint64_t       left = abuse_rounds(24 * (uint64_t)MIB / size), count = left / batch;
     WANT(items != NULL);
     WANT_STATUS(async_channel_create(&writer, &reader, size, NULL), ASYNC_OK);
     long base = atomic_load(&live), rss = resident();

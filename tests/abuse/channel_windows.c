@@ -64,7 +64,7 @@ struct guest {
     async_status  status;
     atomic_bool   ended;
 };
-#define STACK ((size_t)256 << 10)
+#define STACK ((size_t)4 << 20)
 
 static void guest_start(struct guest *g, void *(*body)(void *))
 {

@@ -308,7 +308,9 @@ static void fail_at(unsigned n, enum kind kind, size_t chunk, uint64_t k, async_
     bool     alone = n == 0 || chunk == 0;
     if (order == ASYNC_ORDERED || alone) { /* X1, X2, X6: all before it and nothing behind */
         WANT_EQ(got, k);
-        for (size_t i = 0; i < got; i++) {
+        ledger_add(&seen, items, got);
+        WANT_EQ(ledger_count(&seen, (size_t)shift, (size_t)(k + shift), 1), k);
+        for (size_t i = 0; (order == ASYNC_ORDERED || n <= 1) && i < got; i++) { /* E1 */
             WANT_EQ(items[i], i + shift);
         }
     } else { /* the failing chunk's items before it came; of others, what was computed */
