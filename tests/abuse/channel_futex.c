@@ -338,7 +338,9 @@ static void far_deadlines(void)
                                async_within_ms(UINT64_MAX), async_within_ms(INT64_MAX / 1000000),
                                async_within_ms(UINT64_MAX / 1000000),
                                async_per_item_ms(UINT64_MAX), async_per_item_ms(INT64_MAX),
-                               async_per_item_ms(UINT64_MAX / 1000000) };
+                               async_per_item_ms(UINT64_MAX / 1000000),
+                               async_within_ms((uint64_t)1 << 58), /* 0, after the overflow */
+                               async_per_item_ms((uint64_t)1 << 58) };
     for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
         static reading r;
         async_writer  *writer;

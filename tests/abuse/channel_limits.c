@@ -365,6 +365,14 @@ static void misaligned(void)
             WANT_STATUS(async_reader_read(reader, to + shift + (COUNT - 1) * size, 1, NULL,
                                           async_now()), ASYNC_OK);
             WANT(memcmp(from + shift, to + shift, COUNT * size) == 0);
+            memset(to, 0, COUNT * size + shift);
+            for (size_t i = 0; i < COUNT * size; i += size) {
+                WANT_STATUS(async_writer_write(writer, from + shift + i, 1, NULL, async_now()), ASYNC_OK);
+            }
+            for (size_t i = 0; i < COUNT * size; i += size) {
+                WANT_STATUS(async_reader_read(reader, to + shift + i, 1, NULL, async_now()), ASYNC_OK);
+            }
+            WANT(memcmp(from + shift, to + shift, COUNT * size) == 0);
             async_writer_release(writer);
             async_reader_release(reader);
             free(from);
