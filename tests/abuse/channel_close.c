@@ -256,7 +256,7 @@ static void race_close(void *arg, unsigned index)
 static void a_write_races_close(void)
 {
     uint64_t items = 0;
-    for (uint64_t round = 0, rounds = abuse_rounds(16000); round < rounds; round += BATCH) {
+    for (uint64_t round = 0, rounds = abuse_rounds(8000); round < rounds; round += BATCH) {
         squad s;
         walk_make(abuse_seed(), (unsigned)round, true);
         squad_start(&s, WALKERS + 2, race_close, NULL);
@@ -298,7 +298,7 @@ static void close_at_once(void *arg, unsigned index)
 
 static void two_close_at_once(void)
 {
-    for (uint64_t round = 0, rounds = abuse_rounds(16000); round < rounds; round += BATCH) {
+    for (uint64_t round = 0, rounds = abuse_rounds(8000); round < rounds; round += BATCH) {
         squad s;
         walk_make(abuse_seed(), (unsigned)round, true);
         squad_start(&s, 4, close_at_once, NULL);

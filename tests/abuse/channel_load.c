@@ -95,7 +95,7 @@ static void crowd_run(size_t capacity, unsigned items, unsigned batch, bool hurr
 
 static void capacity_of_one(void)
 {
-    unsigned items = (unsigned)abuse_rounds(4000);
+    unsigned items = (unsigned)abuse_rounds(2000);
     crowd_run(1, items, 1, false);
     crowd_run(1, items, 5, false);
     crowd_run(1, items, 5, true);
@@ -103,7 +103,7 @@ static void capacity_of_one(void)
 
 static void more_threads_than_capacity(void)
 {
-    unsigned items = (unsigned)abuse_rounds(6000);
+    unsigned items = (unsigned)abuse_rounds(1500);
     crowd_run(2, items, 1, false);
     crowd_run(2, items, 7, false);
     crowd_run(2, items, 7, true);
