@@ -54,6 +54,8 @@ bool channel_init(struct channel *channel, size_t item_size, size_t capacity, st
     atomic_init(&channel->refs, 3);
     atomic_init(&channel->writer.holders, 1);
     atomic_init(&channel->reader.holders, 1);
+    channel->writer.magic = WRITER_MAGIC;
+    channel->reader.magic = READER_MAGIC;
     channel->store = store_retain(store);
     channel->item_size = item_size;
     channel->capacity = capacity;

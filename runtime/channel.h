@@ -9,6 +9,7 @@
 #ifndef ASYNC_RUNTIME_CHANNEL_H
 #define ASYNC_RUNTIME_CHANNEL_H
 
+#include "check.h"
 #include "queue.h"
 #include "waitlist.h"
 
@@ -19,6 +20,7 @@ struct channel;
 /* The ends are parts of the channel; their counts keep it alive. */
 struct async_writer {
     shared_u32          holders; /* last one gone: channel_close */
+    uint32_t            magic;   /* WRITER_MAGIC, or RELEASED_MAGIC after the last release */
     async_pre_write_fn *pre;
     void               *pre_context;
 };
@@ -26,6 +28,7 @@ struct async_writer {
 struct async_reader {
     /* last one gone: channel->abandoned, then the items are discarded */
     shared_u32           holders;
+    uint32_t             magic;    /* READER_MAGIC, or RELEASED_MAGIC after the last release */
     async_pre_read_fn   *pre;
     void                *pre_context;
     async_post_read_fn  *post;
@@ -157,12 +160,31 @@ void channel_discard(struct channel *channel, void *items, size_t count);
  * being added just now may be missed, and sees `alarms` moved if it looks after waitlist_add. */
 void channel_poke(struct channel *channel);
 
+/* Debug builds look at what a caller passes for an end. It may lie in memory that was freed: a
+ * mistake that is found mostly, not surely. */
+enum { WRITER_MAGIC = 0x77726974, READER_MAGIC = 0x72656164, RELEASED_MAGIC = 0x64656164 };
+
+static inline void end_check(uint32_t magic, uint32_t wanted)
+{
+#ifdef ASYNC_DEBUG
+    if (unlikely(magic != wanted)) {
+        panic("%s was passed for a %s", magic == RELEASED_MAGIC ? "a released end" : "something else",
+              wanted == WRITER_MAGIC ? "writer" : "reader");
+    }
+#else
+    (void)magic;
+    (void)wanted;
+#endif
+}
+
 static inline struct channel *channel_of_reader(const async_reader *reader)
 {
+    end_check(reader->magic, READER_MAGIC);
     return container_of(reader, struct channel, reader);
 }
 static inline struct channel *channel_of_writer(const async_writer *writer)
 {
+    end_check(writer->magic, WRITER_MAGIC);
     return container_of(writer, struct channel, writer);
 }
 

@@ -13,6 +13,7 @@
  *      is relaxed.
  *   G7 wanted (acq_rel) <-> G7: the last one to go sees what the others did.
  * Layer: 3 */
+#include "check.h"
 #include "context.h"
 #include "mem.h"
 #include "os.h"
@@ -39,7 +40,10 @@ static void drop(struct channel *channel, bool unwanted)
 {
     struct async_task *task = channel->task;
     if (task != NULL && !unwanted && sub_acq_rel(&task->wanted, 1) == 1) { graph_unwanted(task); } /* G7 <-> G7 */
-    if (sub_acq_rel(&channel->reader.holders, 1) != 1) { return; } /* G5 <-> G5: the last one sees what the others did */
+    uint32_t before = sub_acq_rel(&channel->reader.holders, 1); /* G5 <-> G5: the last one sees what the others did */
+    CHECK(before != 0);
+    if (before != 1) { return; }
+    channel->reader.magic = RELEASED_MAGIC;
     channel_abandon(channel, ASYNC_END);
     channel_release(channel);
 }

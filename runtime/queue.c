@@ -20,11 +20,12 @@
  *   writer publishes the entry (CAS). PENDING -> SPOILED: a reader gives up on the writer (CAS), or
  *   the writer on a slot that has no entry, or belongs to a spoiled one (store). Both are final.
  * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows with each attempt to
- *   put; CLOSED is set once, together with the limit, the number asked for until then. A ticket
- *   that was asked for without CLOSED and is below SEGMENT_SLOTS is a slot; where the entry does
- *   not fit behind it, the writer goes on to the next segment, or to the end. The number stays
- *   below 2^31: attempts past the slots are as many as threads race for one segment, since they
- *   move `tail` on, and attempts past the close as many as race with it, since they set `closed`.
+ *   put; CLOSED is set once, together with the limit, the number of slots given out until then,
+ *   from which the count then goes on. A ticket that was asked for without CLOSED and is below
+ *   SEGMENT_SLOTS is a slot; where the entry does not fit behind it, the writer goes on to the next
+ *   segment, or to the end. Before the close the number has 63 bits: without memory for a next
+ *   segment every attempt adds to it, and that may go on for long. After the close it stays below
+ *   2^31: attempts are as many as race with the close, since they set `closed`.
  * Segment, `cursor`: items taken << CURSOR_FROM | slot; grows only, up to SEGMENT_SLOTS.
  * Segment, `next`: NULL -> a segment (a writer appends) or CLOSED_END (the queue is closed); final.
  *
@@ -311,9 +312,11 @@ void queue_close(struct queue *queue)
     do {
         segment = protect(record, RECLAIM_TAIL, &queue->tail);
         uint64_t tickets = load_relaxed(&segment->tickets); /* relaxed: the CAS decides */
-        while ((tickets & CLOSED) == 0 &&
-               /* U11 -> U12 */
-               !cas_acq_rel(&segment->tickets, &tickets, tickets | tickets << LIMIT | CLOSED)) {}
+        while ((tickets & CLOSED) == 0) {
+            uint64_t limit = min_size(tickets, SEGMENT_SLOTS);
+            /* U11 -> U12 */
+            if (cas_acq_rel(&segment->tickets, &tickets, CLOSED | limit << LIMIT | limit)) { break; }
+        }
         STEP("queue_close: bit");
     } while (!finish_close(queue, segment));
     reclaim_leave(record);

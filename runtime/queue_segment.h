@@ -75,8 +75,8 @@ ALWAYS_INLINE struct queue_segment *protect(struct reclaim_record *record, enum 
     return segment;
 }
 
-/* Of a ticket word: the tickets that were given out before the close; more than there are slots,
- * perhaps. */
+/* Of a ticket word: the tickets that were asked for before the close: more than there are slots,
+ * perhaps, while it is open. */
 ALWAYS_INLINE uint64_t given_out(uint64_t tickets)
 {
     return likely((tickets & CLOSED) == 0) ? tickets : tickets >> LIMIT & LIMIT_MASK;

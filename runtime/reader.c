@@ -345,6 +345,7 @@ async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *funct
                                   async_pre_read_fn **old, void **old_context)
 {
     if (reader == NULL) { return ASYNC_INVALID; }
+    end_check(reader->magic, READER_MAGIC);
     if (old != NULL) { *old = reader->pre; }
     if (old_context != NULL) { *old_context = reader->pre_context; }
     reader->pre = function;
@@ -357,6 +358,7 @@ async_status async_reader_set_post(async_reader *reader, async_post_read_fn *fun
                                    async_post_read_fn **old, void **old_context)
 {
     if (reader == NULL) { return ASYNC_INVALID; }
+    end_check(reader->magic, READER_MAGIC);
     if (old != NULL) { *old = reader->post; }
     if (old_context != NULL) { *old_context = reader->post_context; }
     reader->post = function;

@@ -69,6 +69,7 @@ async_status async_channel_create(async_writer **writer, async_reader **reader, 
 async_writer *async_writer_retain(async_writer *writer)
 {
     if (writer == NULL) { return NULL; }
+    end_check(writer->magic, WRITER_MAGIC);
     uint32_t before = add_relaxed(&writer->holders, 1); /* relaxed: the caller holds it already */
     CHECK(before != 0 && before != UINT32_MAX);
     return writer;
@@ -77,10 +78,11 @@ async_writer *async_writer_retain(async_writer *writer)
 void async_writer_release(async_writer *writer)
 {
     if (writer == NULL) { return; }
+    struct channel *channel = channel_of_writer(writer);
     uint32_t before = sub_acq_rel(&writer->holders, 1); /* V4 -> V4 */
     CHECK(before != 0);
     if (before != 1) { return; }
-    struct channel *channel = channel_of_writer(writer);
+    writer->magic = RELEASED_MAGIC;
     channel_end(channel, ASYNC_END);
     channel_release(channel); /* of the end */
 }
@@ -99,13 +101,14 @@ static bool channel_refuses(const struct channel *channel)
 
 bool async_writer_closed(const async_writer *writer)
 {
-    return writer == NULL || channel_refuses(container_of(writer, const struct channel, writer));
+    return writer == NULL || channel_refuses(channel_of_writer(writer));
 }
 
 async_status async_writer_set_pre(async_writer *writer, async_pre_write_fn *function, void *context,
                                   async_pre_write_fn **old, void **old_context)
 {
     if (writer == NULL) { return ASYNC_INVALID; }
+    end_check(writer->magic, WRITER_MAGIC);
     if (old != NULL) { *old = writer->pre; }
     if (old_context != NULL) { *old_context = writer->pre_context; }
     writer->pre = function;
@@ -289,8 +292,6 @@ async_status async_writer_write(async_writer *writer, const void *items, size_t 
                  bytes > PTRDIFF_MAX)) {
         return ASYNC_INVALID;
     }
-    /* relaxed: a released end is the caller's mistake */
-    DEBUG_CHECK(load_relaxed(&writer->holders) != 0);
     if (likely(bytes <= QUEUE_INLINE && !channel_bounded(channel) && writer->pre == NULL)) {
         enum queue_result result = channel_put_inline(channel, items, count, bytes);
         if (unlikely(result != QUEUE_OK)) {
