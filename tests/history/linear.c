@@ -6,6 +6,7 @@
 
 #define STAMPS (2 * HISTORY_OPERATIONS)
 #define NOBODY 0xff
+#define TABLE_LEAST 1024
 #define LAST_DROP 0x80 /* a drop's steps, once it is known to be the last, begin here */
 
 /* One stamp: the begin or the end of an operation. */
@@ -392,8 +393,13 @@ linear_result linear_check(const history *h)
         stamps[stamp_count++] = (stamp){ h->operations[i].end, (unsigned char)i, true };
     }
     qsort(stamps, stamp_count, sizeof stamps[0], compare);
-    if (table == NULL) {
-        table_resize(1024);
+    if (table_size != TABLE_LEAST) {
+        free(table);
+        free(used);
+        table = NULL;
+        used = NULL;
+        table_size = 0;
+        table_resize(TABLE_LEAST);
     }
     memset(used, 0, table_size);
     table_count = 0;
