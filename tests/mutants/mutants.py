@@ -2,11 +2,9 @@
 """Seeded faults in a copy of the runtime, and which layer of tests catches which.
 
 mutants.py apply                  every mutant of table.py still applies to runtime/
-mutants.py run [options] [NAME…]  builds each (all, or those named), runs the layers, prints a table
-    --layers a,b    only these layers
-    --first         the first layer that catches a mutant is enough
-    --work FOLDER   where copies and builds go (build/mutants)
-    --executions N  of the model checker, for each shape (100000)
+mutants.py show NAME FILE         writes the file of runtime/ with this fault in it into FILE
+mutants.py run [options] [NAME…]  builds each (all, or those named) and runs the layers; prints a line
+                                  each: what caught it
 
 A mutant that a layer catches fails there: a wrong result, a sanitizer's report, a crash, or a hang.
 One that no layer catches has survived, and `run` fails. So it does where a layer fails without
@@ -100,6 +98,17 @@ def run(command, patience, cwd=None):
         os.killpg(process.pid, signal.SIGKILL)  # its own session
         output, _ = process.communicate()
         return None, output
+
+
+def show(names):
+    for mutant in MUTANTS:
+        if len(names) == 2 and mutant.name == names[0]:
+            text, problem = mutated(mutant, (ROOT / "runtime" / mutant.file).read_text())
+            if problem:
+                sys.exit(problem)
+            Path(names[1]).write_text(text)
+            return 0
+    sys.exit("the name of a mutant, and a file")
 
 
 class Workshop:
@@ -205,10 +214,11 @@ def run_all(arguments):
     workshop = Workshop(Path(arguments.work).resolve(), arguments.executions)
     failed = False
 
-    print("without any mutant:", flush=True)
     workshop.set_mutant(None)
     areas = sorted({m.area for m in mutants})
-    for layer in layers:
+    if not arguments.no_baseline:
+        print("without any mutant:", flush=True)
+    for layer in [] if arguments.no_baseline else layers:
         shapes = sorted({shape for m in mutants for shape in m.model if layer in m.layers.split()})
         caught = workshop.layer(layer, areas, shapes)
         if caught:
@@ -244,16 +254,21 @@ def run_all(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("command", choices=["apply", "run"])
-    parser.add_argument("--layers", default="")
-    parser.add_argument("--first", action="store_true")
+    parser.add_argument("command", choices=["apply", "show", "run"])
+    parser.add_argument("--layers", default="", help="only these, as a,b")
+    parser.add_argument("--first", action="store_true",
+                        help="the first layer that catches a mutant is enough")
     parser.add_argument("--expected", action="store_true",
                         help="each mutant by those layers only that the table expects to catch it")
     parser.add_argument("--work", default=str(ROOT / "build/mutants"))
+    parser.add_argument("--no-baseline", action="store_true",
+                        help="the layers are known to pass without a mutant")
     parser.add_argument("--executions", type=int, default=100000)
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_intermixed_args()
-    return apply_all() if arguments.command == "apply" else run_all(arguments)
+    if arguments.command == "apply":
+        return apply_all()
+    return show(arguments.names) if arguments.command == "show" else run_all(arguments)
 
 
 if __name__ == "__main__":
