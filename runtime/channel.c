@@ -26,8 +26,6 @@
  *   C6 look, taken and reserved (seq_cst) <- C5, V3 of writer.c: after the announcement (W1).
  *   C7 poke, alarms (seq_cst)      <-> C7 the waiter's own look after waitlist_add (seq_cst).
  *   C8 release, refs (acq_rel)     -> C8: what all holders did is over before the channel is freed.
- *   C9 abandon, flag (release)     -> C10.
- *   C10 look, abandoned (acquire)  <- C9.
  * Layer: 2 */
 #include "channel.h"
 
@@ -128,7 +126,6 @@ void channel_end(struct channel *channel, async_status status)
 
 void channel_abandon(struct channel *channel, async_status status)
 {
-    store_release(&channel->abandoned, true); /* C9 -> C10 */
     channel_end(channel, status);
     STEP("channel_abandon: ended");
     channel_discard_all(channel);

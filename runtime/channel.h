@@ -26,7 +26,7 @@ struct async_writer {
 };
 
 struct async_reader {
-    /* last one gone: channel->abandoned, then the items are discarded */
+    /* last one gone: channel_abandon */
     shared_u32           holders;
     uint32_t             magic;    /* READER_MAGIC, or RELEASED_MAGIC after the last release */
     async_pre_read_fn   *pre;
@@ -53,8 +53,6 @@ struct channel {
     void               *context;    /* of discard and release */
     struct channel     *discards_to; /* where items go that nobody read, if not NULL: a task that passes items on hands
                                        them to its input's callback. Holds one count of it */
-    /* no reader any more; the queue is closed, and what was in it is discarded */
-    shared_bool         abandoned;
     /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is
      * closed */
     shared_u32          ended;
@@ -97,7 +95,7 @@ static inline size_t channel_available(const struct channel *channel)
 }
 
 /* Puts a run (of a task's output; not bounded by the capacity), counts it and serves the readers.
- * Not OK: closed or abandoned, or no memory; the run stays the caller's (see channel_discard). */
+ * Not OK: closed, or no memory; the run stays the caller's (see channel_discard). */
 enum queue_result channel_put(struct channel *channel, const struct run *run);
 
 /* As channel_put for items that are copied: count * item_size = bytes <= QUEUE_INLINE. */

@@ -75,6 +75,15 @@ static NEVER_INLINE void back_off(unsigned *pauses)
     if (*pauses < BACK_OFF_MOST) { *pauses *= 2; }
 }
 
+/* What follows a segment that has no more tickets says whether the queue has ended. Who tells of the
+ * end has set `closed` first, as who tells of the close has. */
+static bool ends(struct queue *queue, const struct queue_segment *next)
+{
+    if (next != CLOSED_END) { return false; }
+    if (!queue_closed(queue)) { store_seq_cst(&queue->closed, true); } /* U9 -> U10 */
+    return true;
+}
+
 /* `count` items, from item `from` of the run, of a slot in the segment that RECLAIM_HEAD protects.
  * */
 struct claim {
@@ -104,7 +113,7 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
                 seen = given_out(tickets);
                 if (seen <= index) {
                     *end = (tickets & CLOSED) != 0 &&
-                           load_acquire(&segment->next) == CLOSED_END; /* U5 <- U6 */
+                           ends(queue, load_acquire(&segment->next)); /* U5 <- U6 */
                     return 0;
                 }
             }
@@ -144,7 +153,7 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
         /* U5 <- U4, U6. LP: empty, where it is NULL */
         struct queue_segment *next = load_acquire(&segment->next);
         if (next == NULL || next == CLOSED_END) {
-            *end = next == CLOSED_END;
+            *end = ends(queue, next);
             return 0;
         }
         head_move(queue, record, segment, next);

@@ -18,6 +18,8 @@
 #include <string.h>
 
 #define COUNT_MAX (INT64_MAX / 4)
+#define VAIN_MOST 16
+#define VAIN_NS 50000
 
 /* ---- waiting ---- */
 
@@ -49,6 +51,16 @@ static async_status help(struct reading *reading, bool arm)
     return result == RUN_DONE ? ASYNC_OK : ASYNC_TIMEOUT;
 }
 
+/* Told in vain, again and again: others were faster, or a thread was stopped between its put, or
+ * its claim, and the count of it (U14 in queue.c). That one may be waiting for this very CPU. */
+static void make_way(const struct reading *reading)
+{
+    shared_u32 nobody;
+    uint64_t until = os_now_ns() + VAIN_NS;
+    atomic_init(&nobody, 0);
+    os_futex_wait(&nobody, 0, until < reading->deadline ? until : reading->deadline);
+}
+
 async_status reading_wait(struct reading *reading, size_t need)
 {
     struct channel *channel = reading->channel;
@@ -56,6 +68,10 @@ async_status reading_wait(struct reading *reading, size_t need)
     async_status status = help(reading, false);
     if (status != ASYNC_TIMEOUT) { return status; }
     if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
+    if (unlikely(reading->vain > 0)) {
+        if (late(reading)) { return ASYNC_TIMEOUT; } /* who is told at once never sees the deadline pass */
+        if (reading->vain > VAIN_MOST) { make_way(reading); }
+    }
     uint32_t alarms = load_seq_cst(&channel->alarms); /* C7 */
     struct thread_waiter *waiter = &reading->waiter;
     uint64_t place = waiter->waiter.place;
@@ -74,7 +90,10 @@ async_status reading_wait(struct reading *reading, size_t need)
         status = ASYNC_OK;
     }
     bool told = load_acquire(&waiter->told) != 0 || !waitlist_remove(&channel->readers, &waiter->waiter); /* W6 <- W5 */
-    if (told && status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* together with the deadline */
+    if (told) {
+        reading->vain++;
+        if (status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* together with the deadline */
+    }
     if (reading->task != NULL && status == ASYNC_OK) {
         uint32_t starved = load_seq_cst(&reading->task->pool->starved); /* P3 */
         if (starved != reading->starved) {
@@ -92,6 +111,7 @@ void reading_settle(struct reading *reading)
 
 void reading_progress(struct reading *reading)
 {
+    reading->vain = 0;
     if (reading->wait.kind == ASYNC_WAIT_PER_ITEM) { reading->deadline = wait_deadline(reading->wait); }
 }
 

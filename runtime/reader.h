@@ -14,6 +14,7 @@ struct reading {
     uint64_t           deadline;
     uint32_t           starved;  /* the pool's count at the last look */
     struct thread_waiter waiter; /* in the channel's list; keeps its place there from wait to wait */
+    unsigned           vain;     /* times in a row that it was told and came away with nothing */
 };
 
 bool reading_begin(struct reading *reading, struct channel *channel, async_wait wait);

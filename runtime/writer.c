@@ -94,14 +94,9 @@ async_status async_writer_close(async_writer *writer)
     return ASYNC_OK;
 }
 
-static bool channel_refuses(const struct channel *channel)
-{
-    return queue_closed(&channel->queue) || load_acquire(&channel->abandoned); /* C10 <- C9 */
-}
-
 bool async_writer_closed(const async_writer *writer)
 {
-    return writer == NULL || channel_refuses(channel_of_writer(writer));
+    return writer == NULL || queue_closed(&channel_of_writer(writer)->queue);
 }
 
 async_status async_writer_set_pre(async_writer *writer, async_pre_write_fn *function, void *context,
@@ -189,14 +184,15 @@ static size_t put_piece(struct writing *writing, size_t count, enum queue_result
     return 0;
 }
 
-/* Writes for as long as there is room. OK: all of it; TIMEOUT: the channel is full. */
+/* Writes for as long as there is room. OK: all of it; TIMEOUT: the channel is full, and was open
+ * when it was found to be. */
 static async_status write_now(struct writing *writing)
 {
     struct channel *channel = writing->channel;
     bool bounded = channel_bounded(channel);
     while (writing->left > 0) {
         size_t room = bounded ? reserve(channel, writing->left) : writing->left;
-        if (room == 0) { return ASYNC_TIMEOUT; }
+        if (room == 0) { return queue_closed(&channel->queue) ? ASYNC_CLOSED : ASYNC_TIMEOUT; }
         while (room > 0) {
             enum queue_result result;
             size_t count = put_piece(writing, room, &result);
@@ -233,6 +229,8 @@ static async_status write_waiting(struct writing *writing, async_wait wait)
         } else if (status == ASYNC_TIMEOUT && slept != ASYNC_OK) {
             status = slept;
             break;
+        } else if (status == ASYNC_TIMEOUT && deadline != OS_NEVER && os_now_ns() >= deadline) {
+            break; /* others were faster, each time that it was told */
         }
     } while (status == ASYNC_TIMEOUT);
     waitlist_serve(&channel->writers); /* who leaves may have been told of more room than it took */
@@ -255,7 +253,7 @@ static async_status write_through_pre(struct writing *writing, async_wait wait)
     alignas(16) unsigned char few[QUEUE_INLINE];
     size_t count = writing->left, bytes = count * channel->item_size;
     unsigned char *copy = few;
-    if (channel_refuses(channel)) { return ASYNC_CLOSED; }
+    if (queue_closed(&channel->queue)) { return ASYNC_CLOSED; }
     if (bytes > sizeof few) {
         writing->block = block_new(channel->store, bytes);
         if (writing->block == NULL) { return ASYNC_NO_MEMORY; }
