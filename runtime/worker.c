@@ -48,8 +48,11 @@ void pool_push(struct async_pool *pool, struct async_task *task)
         }
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
+    STEP("pool_push: pushed");
     fence_seq_cst(); /* S1 <-> E1, S2, S9 */
+    STEP("pool_push: fenced");
     if (load_relaxed(&pool->idle.waiters) != 0 && load_relaxed(&pool->searching) == 0) { /* relaxed: S1 */
+        STEP("pool_push: waking");
         event_notify(&pool->idle, 1);
     }
 }
@@ -102,6 +105,7 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     unsigned cpus = os_cpu_affinity_cached();
     bool crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
     add_seq_cst(&pool->searching, 1); /* S2 */
+    STEP("search: counted");
     struct async_task *task = NULL;
     uint64_t start = os_now_ns();
     do {
@@ -110,6 +114,7 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
         for (int i = 0; i < 32; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
     bool last = sub_seq_cst(&pool->searching, 1) == 1; /* S2 */
+    STEP("search: left");
     if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
     if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) { /* relaxed: event_notify looks again */
         event_notify(&pool->idle, 1);
@@ -131,6 +136,7 @@ static struct async_task *find_job(struct async_pool *pool, struct worker *worke
         if (retired(worker) || work_visible(pool)) {
             event_cancel(&pool->idle);
         } else {
+            STEP("find_job: looked");
             event_wait(&pool->idle, key, OS_NEVER);
         }
         if (retired(worker)) { return NULL; }

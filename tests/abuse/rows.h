@@ -16,8 +16,8 @@
 #ifndef ABUSE_ROWS_H
 #define ABUSE_ROWS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "watchdog.h"
+
 #include <stdint.h>
 
 typedef struct row {
@@ -40,10 +40,34 @@ int rows_main(int argc, char **argv, const row *rows, size_t count);
 uint64_t row_number(uint64_t usual);
 /* The seed that it was given, else one of the clock's; printed when the row fails. */
 uint64_t row_seed(void);
+/* Something to be known of a run that passed: printed behind the row's name. */
+void row_says(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Ends the row as left out. Only for want of a privilege or of hardware. */
 _Noreturn void row_left_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void row_failed(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Under a sanitizer everything takes several times as long. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZED 1
+#endif
+#endif
+#ifndef THREAD_SANITIZED
+#define THREAD_SANITIZED 0
+#endif
 
 #define ROW_CHECK(condition)                                                                       \
     ((condition) ? (void)0 : row_failed(__FILE__, __LINE__, "not true: %s", #condition))
@@ -77,18 +101,5 @@ _Noreturn void row_failed(const char *file, int line, const char *format, ...)
                        async_status_name(row_value), async_status_name(row_wanted));               \
         }                                                                                          \
     } while (0)
-
-/* What became of a process that a row started to see it end. */
-typedef struct ending {
-    bool hung;
-    int  status; /* exit status; -1: ended by a signal */
-    int  signal; /* that ended it; 0: none */
-    char text[8192]; /* the first of what it wrote to stdout and stderr */
-} ending;
-
-/* Runs `body` in a child of the row's process, whose only thread calls this, and waits for its end,
- * at most `seconds` (then it is shown by the watchdog, and killed). When body returns, the child
- * calls exit(0). */
-void child_run(ending *e, void (*body)(void *arg), void *arg, unsigned seconds);
 
 #endif
