@@ -29,7 +29,6 @@
 #include "pool.h"
 
 #include <string.h>
-#include <time.h>
 
 #define SEARCH_NS 60000  /* as long as a wake-up costs */
 #define FAIR_EVERY 61    /* jobs of its own, then one from outside */
@@ -43,8 +42,7 @@ void pool_push(struct async_pool *pool, struct async_task *task)
     struct worker *worker = context.worker;
     if (worker == NULL || worker->pool != pool || worker->slot == NULL || !deque_push(&worker->slot->deque, task)) {
         while (queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK) {
-            struct timespec pause = {.tv_nsec = STARVED_NS}; /* no memory for 64 more jobs: it must come back */
-            nanosleep(&pause, NULL);
+            os_sleep_ns(STARVED_NS); /* no memory for 64 more jobs: it must come back */
         }
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
@@ -156,8 +154,7 @@ static void work(struct async_pool *pool, struct async_task *task)
     }
     if (unlikely(result == RUN_STARVED)) {
         pool_starve(pool);
-        struct timespec pause = {.tv_nsec = STARVED_NS};
-        nanosleep(&pause, NULL);
+        os_sleep_ns(STARVED_NS);
         task_runnable(task);
     }
     channel_release(&task->out);
