@@ -39,6 +39,14 @@ void guard_left(struct guard *guard)
     }
 }
 
+/* The stack grows down on every machine this is for: a frame inside the guard's lies below it. */
+void guard_check(const struct guard *guard)
+{
+    if (context.guard != NULL && guard->frame >= context.guard->frame) {
+        panic("a longjmp left a function of task \"%s\"", context.task == NULL ? "" : context.task->out.name);
+    }
+}
+
 bool async_stopping(void)
 {
     const struct async_task *task = context.task;

@@ -7,11 +7,14 @@
 
 struct worker;
 
+struct guard;
+
 struct context {
     struct worker     *worker;  /* NULL: a client's thread */
     struct async_task *task;    /* whose function is running; NULL: none */
     uint64_t           run;     /* number of its run */
     unsigned           nesting; /* runs on this stack */
+    struct guard      *guard;   /* debug builds: the innermost that is armed */
     unsigned           runs;    /* so far: the clock is not read for each */
     int                code;    /* of the message */
     bool               has_message;
@@ -27,11 +30,37 @@ bool context_inside(const struct async_pool *pool);
 void context_error(struct async_error *error, const struct async_task *task, int code, uint64_t item);
 
 /* Stands around every call of the user's functions: an exception or pthread_exit that would pass
- * through the runtime ends the program with a message that names the task. */
+ * through the runtime ends the program with a message that names the task.
+ * A longjmp passes it by unseen; a debug build finds out when the thread calls such a function again
+ * from where the guard's frame is gone. */
 struct guard {
-    bool armed;
+    bool          armed;
+    const void   *frame; /* both for debug builds */
+    struct guard *outer;
 };
 void guard_left(struct guard *guard);
-#define GUARD(name) struct guard name __attribute__((cleanup(guard_left))) = {true}
+void guard_check(const struct guard *guard);
+#define GUARD(name)                                                                          \
+    struct guard name __attribute__((cleanup(guard_left))) = {true, __builtin_frame_address(0), NULL}; \
+    guard_enter(&name)
+
+static inline void guard_enter(struct guard *guard)
+{
+#ifdef ASYNC_DEBUG
+    guard_check(guard);
+    guard->outer = context.guard;
+    context.guard = guard;
+#else
+    (void)guard;
+#endif
+}
+
+static inline void guard_disarm(struct guard *guard)
+{
+#ifdef ASYNC_DEBUG
+    context.guard = guard->outer;
+#endif
+    guard->armed = false;
+}
 
 #endif

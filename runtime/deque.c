@@ -184,6 +184,7 @@ void *deque_pop(struct deque *deque)
     int64_t newest = index_add(bottom, -1);
     struct deque_array *array = load_relaxed(&deque->array); /* relaxed: the owner's own store */
     store_release(&deque->bottom, newest); /* D1 -> D5; LP: of the newest job, whoever gets it */
+    STEP("deque_pop: claimed");
     fence_seq_cst();                       /* D3 <-> D4 */
     int64_t top = load_relaxed(&deque->top); /* relaxed: D3 orders it after the store to bottom */
 
@@ -204,14 +205,17 @@ void *deque_pop(struct deque *deque)
 enum deque_result deque_steal(struct deque *deque, void **job)
 {
     int64_t top = load_acquire(&deque->top);       /* D6 <- D7 */
+    STEP("deque_steal: top");
     fence_seq_cst();                               /* D4 <-> D3 */
     int64_t bottom = load_acquire(&deque->bottom); /* D5 <- D1; LP: steal, empty */
     if (index_distance(bottom, top) <= 0) { return DEQUE_EMPTY; }
 
     struct deque_array *array = load_acquire(&deque->array); /* D9 <- D8 */
+    STEP("deque_steal: array");
     /* Before the CAS: once top has moved, the owner may write the slot again.
      * relaxed: D5 or D9 made the slot visible, and a slot that was written again fails the CAS. */
     void *found = load_relaxed(slot(array, top));
+    STEP("deque_steal: slot");
     /* LP: steal, unless the owner has claimed this very job: then the owner's claim was it. */
     if (!cas_seq_cst(&deque->top, &top, index_add(top, 1))) { /* D7 -> D2, D6 */
         return DEQUE_LOST;

@@ -126,7 +126,7 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     {
         GUARD(guard);
         code = head->source.next(block->data, strand->planned, &got, head->source.context);
-        guard.armed = false;
+        guard_disarm(&guard);
     }
     bool too_many = got > strand->planned;
     if (too_many) { got = strand->planned; }

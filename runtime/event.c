@@ -46,7 +46,9 @@
 uint32_t event_prepare(struct event *event)
 {
     add_relaxed(&event->waiters, 1); /* relaxed: E1 orders it before the second look */
+    STEP("event_prepare: announced");
     fence_seq_cst();                 /* E1 <-> E2 */
+    STEP("event_prepare: fenced");
     return load_acquire(&event->epoch); /* E4 <- E3 */
 }
 
@@ -57,6 +59,7 @@ void event_cancel(struct event *event)
 
 bool event_wait(struct event *event, uint32_t key, uint64_t deadline_ns)
 {
+    STEP("event_wait: about to sleep");
     bool woken = os_futex_wait(&event->epoch, key, deadline_ns);
     /* A notification that came together with the deadline counts: the caller looks again. */
     if (load_acquire(&event->epoch) != key) { woken = true; } /* E5 <- E3 */
@@ -66,11 +69,14 @@ bool event_wait(struct event *event, uint32_t key, uint64_t deadline_ns)
 
 bool event_notify(struct event *event, unsigned count)
 {
+    STEP("event_notify: changed");
     fence_seq_cst(); /* E2 <-> E1 */
     /* relaxed: E2 orders it after the change */
     if (likely(load_relaxed(&event->waiters) == 0)) { return false; }
     if (count == 0) { return true; }
+    STEP("event_notify: found");
     add_release(&event->epoch, 1); /* E3 -> E4, E5; LP: from here on no older key sleeps */
+    STEP("event_notify: moved");
     os_futex_wake(&event->epoch, count); /* by address: a waiter may have left and freed it */
     return true;
 }

@@ -373,7 +373,7 @@ void strand_execute(struct strand *strand)
         if (stop) { strand_discard_input(strand, offset); }
     }
     strand->cut = stop;
-    guard.armed = false;
+    guard_disarm(&guard);
     context.nesting--;
     context.task = outer_task;
     context.run = outer_run;

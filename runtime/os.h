@@ -22,6 +22,13 @@ void os_futex_wake(shared_u32 *word, unsigned count);
 
 void os_yield(void);
 
+/* Sleeps about so long. Not a cancellation point, unlike nanosleep: none of these calls is. */
+void os_sleep_ns(uint64_t ns);
+
+/* Between two looks at what another thread holds for a moment only: yields at first, then sleeps, so
+ * that a thread of a higher priority doesn't keep the holder from the CPU. *looks: 0 at first. */
+void os_pause(unsigned *looks);
+
 /* CPUs that this process may use: the affinity mask, limited by the cgroup's quota (v2 and v1,
  * rounded up), at least 1. */
 unsigned os_cpu_count(void);

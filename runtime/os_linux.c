@@ -94,6 +94,25 @@ void os_yield(void)
     sched_yield();
 }
 
+/* By hand, as libc's is a cancellation point: who is cancelled in a read leaves it first. */
+void os_sleep_ns(uint64_t ns)
+{
+    struct timespec pause = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+    syscall(SYS_nanosleep, &pause, NULL);
+}
+
+#define YIELDS   16
+#define PAUSE_NS 50000
+
+void os_pause(unsigned *looks)
+{
+    if (++*looks <= YIELDS) {
+        os_yield();
+    } else {
+        os_sleep_ns(PAUSE_NS);
+    }
+}
+
 /* ── CPUs ────────────────────────────────────────────────────────────────────────────────────── */
 
 /* A set for more CPUs than the kernel was built for is taken, one for fewer is EINVAL. */
@@ -237,7 +256,10 @@ unsigned os_cgroup_cpus(const char *root)
 
 unsigned os_cpu_count(void)
 {
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* files are read */
     unsigned cpus = os_cpu_affinity(), quota = os_cgroup_cpus("");
+    pthread_setcancelstate(state, &state);
     return quota < cpus ? quota : cpus;
 }
 
@@ -302,7 +324,10 @@ bool os_thread_start(os_thread *thread, void (*run)(void *), void *argument, siz
 
 void os_thread_join(os_thread thread)
 {
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* a pool is not left half destroyed */
     int failed = pthread_join(thread, NULL);
+    pthread_setcancelstate(state, &state);
     if (failed != 0) { panic("pthread_join: %s", strerror(failed)); }
 }
 

@@ -329,7 +329,8 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     if (how == ASYNC_DRAIN) { drain(pool); }
     struct async_task **tasks;
     size_t count;
-    while (!all_tasks(pool, &tasks, &count)) { os_yield(); } /* no memory: it must come back */
+    unsigned looks = 0;
+    while (!all_tasks(pool, &tasks, &count)) { os_pause(&looks); } /* no memory: it must come back */
     for (size_t i = 0; i < count; i++) {
         task_uncount(tasks[i]);
         if (how == ASYNC_DRAIN) {

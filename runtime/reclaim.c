@@ -123,8 +123,9 @@ struct reclaim_record *reclaim_enter_slow(void)
 {
     pthread_once(&once, make_key);
     struct reclaim_record *record;
+    unsigned looks = 0;
     while ((record = take_old()) == NULL && (record = make_new()) == NULL) {
-        os_yield(); /* no memory: until a thread gives its record back, or memory comes */
+        os_pause(&looks); /* no memory: until a thread gives its record back, or memory comes */
     }
     if (!exiting && has_key && pthread_setspecific(key, record) == 0) {
         reclaim_own = record;

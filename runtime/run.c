@@ -114,7 +114,10 @@ static void stop_behind(struct strand *strand)
     for (unsigned i = strand->stages; i-- > 1;) {
         async_status why = (async_status)load_acquire(&strand->stage[i]->stop); /* X2 <- X1 */
         struct async_task *behind = strand->stage[i - 1];
-        if (why == ASYNC_OK || why == ASYNC_END || !task_live(behind)) { continue; }
+        if (why == ASYNC_OK || why == ASYNC_END) { continue; }
+        /* One that ends already, as another run met the end, has this run's failure behind it all the same. */
+        async_status known = (async_status)load_acquire(&behind->stop); /* X2 <- X1 */
+        if (known != ASYNC_OK && known != ASYNC_END) { continue; }
         task_inherit_error(behind, &strand->stage[i]->out);
         task_stop(behind, why);
     }
@@ -197,8 +200,8 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         uint64_t start = measure ? os_now_ns() : 0;
         if (strand.count > 0) { strand_execute(&strand); }
         if (measure) { adapt(end, &strand, os_now_ns() - start); }
+        stop_behind(&strand); /* first: what failed in the run that met the end is behind no END */
         if (strand.ended) { stop_strand(&strand); }
-        stop_behind(&strand);
         account(&strand); /* before the items can be taken: a read that finds them gone asks for no more than is missing */
         if (strand.ordered && end->order != NULL && strand.numbered) {
             strand.pieces.cut = strand.cut;

@@ -18,7 +18,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Items of the window of an unbounded reader of this channel. */
 static size_t window_items(const struct channel *channel, size_t *chunk)
@@ -223,8 +222,7 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
     async_status given_up = ASYNC_OK;
     while (!load_acquire(&task->gone)) { /* X7 <- X6 */
         if (queue_closed(&task->out.queue)) { /* cancelled: its running chunk is waited for */
-            struct timespec pause = {.tv_nsec = 50000};
-            nanosleep(&pause, NULL);
+            os_sleep_ns(50000);
             continue;
         }
         async_status status = reading_wait(&reading, 1);
@@ -236,7 +234,7 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
             continue;
         }
         if (given_up != ASYNC_OK) { /* nobody can stand in: the sink's call is waited for all the same */
-            os_yield();
+            os_sleep_ns(50000);
             continue;
         }
         given_up = status;

@@ -176,9 +176,10 @@ void waitlist_tell_all(struct waitlist *list)
 bool waitlist_remove(struct waitlist *list, struct waiter *waiter)
 {
     uint32_t turn = TURN_FREE;
+    unsigned looks = 0;
     /* T1 <- T3; without a mark, so that the holder gets done */
     while (!cas_acq_rel(&list->turn, &turn, TURN_TAKEN)) {
-        os_yield();
+        os_pause(&looks);
         turn = TURN_FREE;
     }
     take_in(list);

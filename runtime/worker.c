@@ -30,7 +30,6 @@
 #include "pool.h"
 
 #include <string.h>
-#include <time.h>
 
 #define SEARCH_NS 60000  /* as long as a wake-up costs */
 #define FAIR_EVERY 61    /* jobs of its own, then one from outside */
@@ -53,13 +52,15 @@ void pool_push(struct async_pool *pool, struct async_task *task)
     struct worker *worker = context.worker;
     if (worker == NULL || worker->pool != pool || worker->slot == NULL || !deque_push(&worker->slot->deque, task)) {
         while (queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK) {
-            struct timespec pause = {.tv_nsec = STARVED_NS}; /* no memory for 64 more jobs: it must come back */
-            nanosleep(&pause, NULL);
+            os_sleep_ns(STARVED_NS); /* no memory for 64 more jobs: it must come back */
         }
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
+    STEP("pool_push: pushed");
     fence_seq_cst(); /* S1 <-> E1, S2, S9 */
+    STEP("pool_push: fenced");
     if (load_relaxed(&pool->idle.waiters) != 0 && !searched(pool)) { /* relaxed: S1 */
+        STEP("pool_push: waking");
         event_notify(&pool->idle, 1);
     }
 }
@@ -115,12 +116,14 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     uint64_t start = os_now_ns();
     store_relaxed(&pool->search_began, start); /* relaxed: see searched */
     add_seq_cst(&pool->searching, 1); /* S2 */
+    STEP("search: counted");
     do {
         if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { break; }
         if (crowded) { os_yield(); }
         for (int i = 0; i < 32; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
     bool last = sub_seq_cst(&pool->searching, 1) == 1; /* S2 */
+    STEP("search: left");
     if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
     if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) { /* relaxed: event_notify looks again */
         event_notify(&pool->idle, 1);
@@ -142,6 +145,7 @@ static struct async_task *find_job(struct async_pool *pool, struct worker *worke
         if (retired(worker) || work_visible(pool)) {
             event_cancel(&pool->idle);
         } else {
+            STEP("find_job: looked");
             event_wait(&pool->idle, key, OS_NEVER);
         }
         if (retired(worker)) { return NULL; }
@@ -161,8 +165,7 @@ static void work(struct async_pool *pool, struct async_task *task)
     }
     if (unlikely(result == RUN_STARVED)) {
         pool_starve(pool);
-        struct timespec pause = {.tv_nsec = STARVED_NS};
-        nanosleep(&pause, NULL);
+        os_sleep_ns(STARVED_NS);
         task_runnable(task);
     }
     channel_release(&task->out);
