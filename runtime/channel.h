@@ -58,6 +58,7 @@ struct channel {
     /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
     shared_u32          alarms;
     char                name[64];
+    struct channel     *next_of_all, *prev_of_all; /* all of the process; fork.c's */
 
     struct async_writer writer;
     struct async_reader reader;
@@ -156,6 +157,11 @@ void channel_discard(struct channel *channel, void *items, size_t count);
 /* Tells all waiting readers to look up, met or not: something else has changed. A reader that is
  * being added just now may be missed, and sees `alarms` moved if it looks after waitlist_add. */
 void channel_poke(struct channel *channel);
+
+/* In the child of a fork, by its only thread: nobody waits any more, and what calls of threads that
+ * are gone have left half done is taken back or completed. Each task that waits here is to be added again
+ * (waitlist_restore_waiter). */
+void channel_restore(struct channel *channel);
 
 static inline struct channel *channel_of_reader(const async_reader *reader)
 {

@@ -7,8 +7,18 @@
 
 struct worker;
 
+/* What the calling thread has entered (task_enter) while it runs functions of the user's: a frame of
+ * task_run or of task_help each. */
+struct inside {
+    struct inside      *outer;
+    struct strand      *strand;   /* of task_run; NULL: of task_help */
+    struct async_task **held;     /* of task_help: NULL, or the task that it is inside */
+    struct async_task  *function; /* whose function has called what led here; NULL: none */
+};
+
 struct context {
     struct worker     *worker;  /* NULL: a client's thread */
+    struct inside     *inside;  /* the innermost; NULL: none */
     struct async_task *task;    /* whose function is running; NULL: none */
     uint64_t           run;     /* number of its run */
     unsigned           nesting; /* runs on this stack */

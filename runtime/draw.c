@@ -121,7 +121,9 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     int code;
     {
         GUARD(guard);
+        strand->drawing = true;
         code = head->source.next(block->data, strand->planned, &got, head->source.context);
+        strand->drawing = false;
         guard.armed = false;
     }
     bool too_many = got > strand->planned;

@@ -43,6 +43,11 @@ bool os_thread_start(os_thread *thread, void (*run)(void *), void *argument, siz
                      const char *name);
 void os_thread_join(os_thread thread);
 
+/* What every fork() of the process calls from now on: `prepare` before it, in the thread that forks;
+ * `parent` and `child` after it. Of several callers' functions, `prepare` runs last first, the
+ * others first first. In the child of glibc's fork() malloc and stdio are usable. */
+void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
 /* A plain mutex, for cold paths. */
 typedef pthread_mutex_t os_mutex;
 void os_mutex_init(os_mutex *mutex);

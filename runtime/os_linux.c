@@ -306,6 +306,12 @@ void os_thread_join(os_thread thread)
     if (failed != 0) { panic("pthread_join: %s", strerror(failed)); }
 }
 
+void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    /* In a shared library it is bound to that library: where it is unloaded, they go with it. */
+    CHECK(pthread_atfork(prepare, parent, child) == 0);
+}
+
 /* ── Mutex ───────────────────────────────────────────────────────────────────────────────────── */
 
 void os_mutex_init(os_mutex *mutex)

@@ -241,6 +241,8 @@ bool pool_call_worker(struct async_pool *pool, struct slot *slot)
         mem_free(worker);
         return false;
     }
+    worker->next_of_all = pool->workers;
+    pool->workers = worker;
     pool->threads++;
     return true;
 }

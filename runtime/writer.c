@@ -17,6 +17,7 @@
  * Layer: 3 */
 #include "channel.h"
 #include "check.h"
+#include "fork.h"
 #include "mem.h"
 #include "wait.h"
 
@@ -26,7 +27,11 @@
 
 /* --- making and holding ---------------------------------------------------------------------- */
 
-static void plain_destroy(struct channel *channel) { mem_free(channel); }
+static void plain_destroy(struct channel *channel)
+{
+    fork_forget_channel(channel);
+    mem_free(channel);
+}
 
 static bool options_valid(const async_channel_options *options)
 {
@@ -60,6 +65,7 @@ async_status async_channel_create(async_writer **writer, async_reader **reader, 
     channel->release = options->release;
     channel->context = options->context;
     if (options->name != NULL) { strncpy(channel->name, options->name, sizeof channel->name - 1); }
+    fork_mind_channel(channel);
     *writer = &channel->writer;
     *reader = &channel->reader;
     channel_release(channel); /* nobody owns it but its ends */
