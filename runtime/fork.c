@@ -24,7 +24,7 @@
  * running chunk; a block; a thread's free lists), the counts that calls in progress held, a task whose end
  * another thread was carrying out.
  *
- * Order of the locks: the list's, the graph's, the pools' (as in the list), the errors'. No thread waits for one
+ * Order of the locks: the lists', that of deadlock.c, the graph's, the pools' (as in the list), the errors'. No thread waits for one
  * of them while it has a later one, but the fork.
  * The handlers are installed when the library is loaded, so that those of the program, installed later, run
  * outside of them: a lock of the program's that is held over calls of the library is taken before ours.
@@ -35,6 +35,7 @@
 #include "fork.h"
 
 #include "context.h"
+#include "deadlock.h"
 #include "os.h"
 #include "pool.h"
 #include "strand.h"
@@ -156,6 +157,7 @@ static void restore(struct async_task *task)
 static void before(void)
 {
     os_mutex_lock(&lock);
+    deadlock_lock();
     graph_lock();
     for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { os_mutex_lock(&pool->mutex); }
     task_errors_lock();
@@ -166,6 +168,7 @@ static void unlock_all(void)
     task_errors_unlock();
     for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { os_mutex_unlock(&pool->mutex); }
     graph_unlock();
+    deadlock_unlock();
     os_mutex_unlock(&lock);
 }
 
@@ -184,6 +187,7 @@ static void in_child(void)
         if (alive(at) && at->task != NULL) { restore(at->task); }
     }
     for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { pool_restore(pool); }
+    deadlock_restore();
     context.worker = NULL; /* from here on a thread like any other */
     unlock_all();
 }

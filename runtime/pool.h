@@ -12,7 +12,6 @@
 #include "task.h"
 
 #define MAX_WORKERS 1024
-#define NESTING_MAX 16 /* runs on one stack */
 
 struct slot {
     struct deque  deque;

@@ -336,6 +336,10 @@ async_status async_reader_error(const async_reader *reader, async_error *out)
     } else {
         copy_error(out, &channel->task->out_error);
     }
+    if (out->status == ASYNC_OK && context.deadlocked == channel) {
+        out->status = ASYNC_DEADLOCK;
+        snprintf(out->message, sizeof out->message, "%s", context.chain);
+    }
     int64_t code = load_relaxed(&reader->pre_code); /* relaxed: of a read that has returned */
     if (out->status == ASYNC_OK && code != 0) {
         *out = (async_error){.status = ASYNC_FAILED, .code = (int)code, .message = "the reader's pre callback failed"};

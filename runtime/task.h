@@ -145,6 +145,7 @@ void reader_drop(struct channel *channel);
 /* graph.c: edges. */
 void graph_lock(void);
 void graph_unlock(void);
+uint64_t graph_new_walk(void); /* a number for `visited`, under the lock */
 struct edge *graph_link(struct async_task *consumer, struct channel *input); /* NULL: no memory */
 size_t graph_demand_min(struct async_task *task);
 void graph_let_go(struct async_task *task); /* of its inputs, at the end */

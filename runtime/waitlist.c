@@ -203,6 +203,7 @@ void waitlist_restore(struct waitlist *list)
     store_relaxed(&list->count, 0);
     store_relaxed(&list->turn, TURN_FREE);
     store_relaxed(&list->sweep, 0);
+    store_relaxed(&list->promised, 0);
     store_relaxed(&list->arriving, NULL);
     list->first = list->last = NULL;
 }

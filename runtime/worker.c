@@ -175,6 +175,7 @@ static void run_worker(void *argument)
     struct worker *worker = argument;
     struct async_pool *pool = worker->pool;
     context.worker = worker;
+    context.stack_end = os_stack_end();
     for (;;) {
         struct async_task *task;
         while (worker->slot != NULL && (task = find_job(pool, worker)) != NULL) { work(pool, task); }

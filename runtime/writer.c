@@ -228,7 +228,7 @@ static async_status write_waiting(struct writing *writing, async_wait wait)
         size_t before = writing->accepted;
         thread_waiter_init(&waiter, 1);
         waitlist_add(&channel->writers, &waiter.waiter);
-        async_status slept = wait_sleep(&waiter, deadline);
+        async_status slept = wait_sleep(&waiter, channel, true, deadline);
         if (slept != ASYNC_OK) { waitlist_remove(&channel->writers, &waiter.waiter); }
         status = queue_closed(&channel->queue) ? ASYNC_CLOSED : write_now(writing);
         if (writing->accepted != before && wait.kind == ASYNC_WAIT_PER_ITEM) {
