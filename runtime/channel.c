@@ -138,10 +138,10 @@ void channel_poke(struct channel *channel)
     waitlist_tell_all(&channel->readers);
 }
 
-void channel_restore(struct channel *channel)
+void channel_after_fork(struct channel *channel)
 {
     /* relaxed (all): there is one thread */
-    size_t items = queue_restore(&channel->queue);
+    size_t items = queue_after_fork(&channel->queue);
     bool abandoned = load_relaxed(&channel->abandoned);
     if ((abandoned || load_relaxed(&channel->ended) != ASYNC_OK) &&
         !queue_closed(&channel->queue)) {
@@ -153,7 +153,7 @@ void channel_restore(struct channel *channel)
     if (channel_bounded(channel)) {
         store_relaxed(&channel->taken, load_relaxed(&channel->reserved) - items);
     }
-    waitlist_restore(&channel->readers);
-    waitlist_restore(&channel->writers);
+    waitlist_after_fork(&channel->readers);
+    waitlist_after_fork(&channel->writers);
     add_relaxed(&channel->alarms, 1); /* the thread that forked may be about to wait */
 }

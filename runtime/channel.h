@@ -160,8 +160,8 @@ void channel_poke(struct channel *channel);
 
 /* In the child of a fork, by its only thread: nobody waits any more, and what calls of threads that
  * are gone have left half done is taken back or completed. Each task that waits here is to be added again
- * (waitlist_restore_waiter). */
-void channel_restore(struct channel *channel);
+ * (waitlist_add_after_fork). */
+void channel_after_fork(struct channel *channel);
 
 static inline struct channel *channel_of_reader(const async_reader *reader)
 {

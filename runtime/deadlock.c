@@ -40,7 +40,7 @@ static struct blocked *sleepers; /* under the lock */
 
 void deadlock_lock(void) { os_mutex_lock(&lock); }
 void deadlock_unlock(void) { os_mutex_unlock(&lock); }
-void deadlock_restore(void) { sleepers = NULL; }
+void deadlock_after_fork(void) { sleepers = NULL; }
 
 /* ---- the report ---- */
 

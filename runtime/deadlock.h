@@ -33,6 +33,6 @@ void deadlock_alone(const struct channel *channel, bool room);
 /* For fork.c. */
 void deadlock_lock(void);
 void deadlock_unlock(void);
-void deadlock_restore(void); /* in the child: nobody sleeps */
+void deadlock_after_fork(void); /* in the child: nobody sleeps */
 
 #endif

@@ -228,7 +228,7 @@ size_t deque_size(const struct deque *deque)
     return size > 0 ? (size_t)size : 0;
 }
 
-void deque_restore(struct deque *deque)
+void deque_after_fork(struct deque *deque)
 {
     /* relaxed (all): there is one thread. A pop of an empty deque leaves bottom before top for a
      * moment. */

@@ -9,7 +9,7 @@
  *   - Lock-free words stay usable, as if threads had been stopped for good; but the counts that such a
  *     thread had still to correct would stay wrong, turns that it had would stay taken, and its
  *     waiters lie on a stack that is no more. The child puts these right, one thing after the other, while it is
- *     alone: channel_restore, pool_restore, and below for tasks.
+ *     alone: channel_after_fork, pool_after_fork, and below for tasks.
  *   - A task for which anything was under way (asked for and not finished) is cancelled: chunks that threads
  *     had begun will not be finished. Nothing is freed and none of the user's functions called for that here: the task
  *     is left as one that has stopped and was left by its last run, and whoever touches it next (a read, its
@@ -148,7 +148,7 @@ static void restore(struct async_task *task)
     store_relaxed(&task->missing, busy ? 0 : -(int64_t)channel_available(&task->out));
     for (struct edge *edge = load_relaxed(&task->inputs); edge != NULL; edge = load_relaxed(&edge->next)) {
         store_relaxed(&edge->asked, 0);
-        if (load_relaxed(&edge->armed)) { waitlist_restore_waiter(&edge->input->readers, &edge->waiter); }
+        if (load_relaxed(&edge->armed)) { waitlist_add_after_fork(&edge->input->readers, &edge->waiter); }
     }
 }
 
@@ -181,13 +181,13 @@ static bool alive(const struct channel *channel)
 static void in_child(void)
 {
     for (struct channel *at = channels; at != NULL; at = at->next_of_all) {
-        if (alive(at)) { channel_restore(at); }
+        if (alive(at)) { channel_after_fork(at); }
     }
     for (struct channel *at = channels; at != NULL; at = at->next_of_all) {
         if (alive(at) && at->task != NULL) { restore(at->task); }
     }
-    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { pool_restore(pool); }
-    deadlock_restore();
+    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { pool_after_fork(pool); }
+    deadlock_after_fork();
     context.worker = NULL; /* from here on a thread like any other */
     unlock_all();
 }

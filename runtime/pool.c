@@ -388,16 +388,16 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
 /* Every worker but the one that forked, if it was one, is gone, and so is whoever was changing the
  * pool without its mutex. Jobs stay where they are, with the counts of their tasks: who works here later
  * finds them, or the end does. */
-void pool_restore(struct async_pool *pool)
+void pool_after_fork(struct async_pool *pool)
 {
     /* relaxed (all): there is one thread */
     store_relaxed(&pool->size, 0);
     store_relaxed(&pool->searching, 0);
-    store_relaxed(&pool->injected, (int64_t)queue_restore(&pool->injector));
+    store_relaxed(&pool->injected, (int64_t)queue_after_fork(&pool->injector));
     pool->idle = pool->progress = (struct event){0};
     for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) {
         struct slot *slot = load_relaxed(&pool->slots[i]);
-        deque_restore(&slot->deque);
+        deque_after_fork(&slot->deque);
         slot->taken = false;
     }
     pool->threads = 0;

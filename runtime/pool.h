@@ -69,7 +69,7 @@ void pool_retain(struct async_pool *pool);
 void pool_release(struct async_pool *pool);
 void pool_starve(struct async_pool *pool); /* no memory: whoever waits in this pool learns it */
 unsigned pool_window(const struct async_pool *pool);
-void pool_restore(struct async_pool *pool); /* in the child of a fork, by its only thread */
+void pool_after_fork(struct async_pool *pool); /* in the child of a fork, by its only thread */
 
 /* worker.c */
 void pool_push(struct async_pool *pool, struct async_task *task); /* takes over one count of the task */

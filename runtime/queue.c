@@ -326,7 +326,7 @@ bool queue_closed(const struct queue *queue)
 
 /* Of one segment: how many items are not taken; slots that were given out and have no entry are
  * spoiled and counted. */
-static size_t segment_restore(struct queue_segment *segment, size_t *spoiled)
+static size_t segment_after_fork(struct queue_segment *segment, size_t *spoiled)
 {
     /* relaxed (all): there is one thread */
     uint64_t cursor = load_relaxed(&segment->cursor), index = cursor & CURSOR_SLOT;
@@ -348,14 +348,14 @@ static size_t segment_restore(struct queue_segment *segment, size_t *spoiled)
     return items;
 }
 
-size_t queue_restore(struct queue *queue)
+size_t queue_after_fork(struct queue *queue)
 {
     /* relaxed (all): there is one thread */
     struct queue_segment *head = load_relaxed(&queue->head), *tail = head, *next;
-    size_t spoiled = 0, items = segment_restore(head, &spoiled);
+    size_t spoiled = 0, items = segment_after_fork(head, &spoiled);
     while ((next = load_relaxed(&tail->next)) != NULL && next != CLOSED_END) {
         tail = next;
-        items += segment_restore(tail, &spoiled);
+        items += segment_after_fork(tail, &spoiled);
     }
     store_relaxed(&queue->tail, tail);
     if ((load_relaxed(&tail->tickets) & CLOSED) != 0) {

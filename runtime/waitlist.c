@@ -197,7 +197,7 @@ bool waitlist_remove(struct waitlist *list, struct waiter *waiter)
     return at != NULL;
 }
 
-void waitlist_restore(struct waitlist *list)
+void waitlist_after_fork(struct waitlist *list)
 {
     /* relaxed (all): there is one thread */
     store_relaxed(&list->count, 0);
@@ -208,7 +208,7 @@ void waitlist_restore(struct waitlist *list)
     list->first = list->last = NULL;
 }
 
-void waitlist_restore_waiter(struct waitlist *list, struct waiter *waiter)
+void waitlist_add_after_fork(struct waitlist *list, struct waiter *waiter)
 {
     /* relaxed (both): there is one thread */
     add_relaxed(&list->count, 1);

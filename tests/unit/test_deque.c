@@ -200,6 +200,7 @@ static void step(void);
 #define deque_pop stepped_pop
 #define deque_steal stepped_steal
 #define deque_size stepped_size
+#define deque_after_fork stepped_after_fork
 #undef ASYNC_DEBUG /* the operations of one thread within one another look like two owners */
 #include "../../runtime/deque.c"
 
