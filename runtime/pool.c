@@ -377,6 +377,10 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     while (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) != 0) {
         channel_release(&(*(struct async_task **)(void *)bounce)->out);
     }
+    for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) { /* relaxed: nobody adds one any more */
+        struct async_task *left; /* by workers that a fork has taken away; others have emptied theirs */
+        while ((left = deque_pop(&load_relaxed(&pool->slots[i])->deque)) != NULL) { channel_release(&left->out); } /* relaxed: as above */
+    }
     destroying = outer;
     store_seq_cst(&pool->closing, 2); /* P1 */
     pool_release(pool);

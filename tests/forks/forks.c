@@ -68,7 +68,7 @@ typedef struct busy {
     async_pool   *pool;
     async_reader *running, *queued, *below, *idle, *waiting, *plain;
     async_writer *writer;
-    probe         held, free;
+    probe         held, free, waits;
     gate          gate;
     size_t        ready; /* of `running`, while its chunk is held */
 } busy;
@@ -115,6 +115,7 @@ static void use_busy(void *argument)
     async_reader_release(b->plain);
     async_writer_release(b->writer);
     WANT_STATUS(async_pool_destroy(b->pool, ASYNC_DRAIN), ASYNC_OK);
+    WANT_EQ(atomic_load(&b->waits.released), 1); /* a job and a place in the channel's list held it */
     new_pools_work(1);
 }
 
@@ -184,7 +185,7 @@ static void busy_of(unsigned n)
     b.queued = TASK(b.pool, .name = "queued", .source = range_of(0, 100), .each = each_add_one, .context = &b.free);
     b.idle = TASK(b.pool, .source = range_of(0, 100), .batch = batch_add_one);
     channel_of(&b.writer, &b.plain, 0, NULL);
-    b.waiting = TASK(b.pool, .input = b.plain, .each = each_add_one);
+    b.waiting = TASK(b.pool, .input = b.plain, .each = each_add_one, .release = probe_release, .context = &b.waits);
 
     WANT_READ(b.running, items, 3, soon(), ASYNC_OK, 3); /* of 8, the last of which is held */
     want_rising(items, 1, 3);
@@ -345,12 +346,24 @@ static void makes_and_drops(void *argument)
     }
 }
 
+static void changes_pool(void *argument)
+{
+    storm *s = argument;
+    for (unsigned i = 0; !atomic_load(&s->over); i++) {
+        WANT_STATUS(async_pool_set_size(s->pool, 1 + i % 4), ASYNC_OK);
+        async_reader *r = TASK(s->pool, .source = range_of(0, 10), .each = each_add_one);
+        async_reader_release(r);
+        sleep_us(100);
+    }
+}
+
 /* Everything there is answers, one way or the other. */
 static void use_storm(void *argument)
 {
     storm   *s = argument;
     uint64_t items[64] = { 0 };
     size_t   got;
+    if (getpid() % 2 != 0) { WANT_STATUS(async_pool_set_size(s->pool, 2), ASYNC_OK); }
     for (unsigned i = 0; i < 4; i++) {
         async_status status = async_reader_read(s->tasks[i], items, 50, &got, soon());
         WANT(status == ASYNC_OK || status == ASYNC_CANCELLED);
@@ -380,7 +393,7 @@ static void f48_any_moment(void)
     enum { READERS = 2, FORKS = 200 };
     if (!OTHERS_MAY_ALLOCATE) { watched_skip("F48 at any moment: AddressSanitizer's allocator does not survive it"); }
     storm  s = { .pool = pool_of(3) };
-    thread threads[READERS + 3];
+    thread threads[READERS + 4];
     dice   d = { .state = now_ns() };
     fprintf(stderr, "seed %llu\n", (unsigned long long)d.state);
     channel_of(&s.writer, &s.plain, 0, NULL);
@@ -396,6 +409,7 @@ static void f48_any_moment(void)
     thread_start(&threads[READERS], moves_items, &s);
     thread_start(&threads[READERS + 1], moves_items, &s);
     thread_start(&threads[READERS + 2], makes_and_drops, &s);
+    thread_start(&threads[READERS + 3], changes_pool, &s);
     uint64_t end = now_ms() + 20000;
     unsigned forks = 0;
     for (; forks < FORKS && (now_ms() < end || forks < 20); forks++) {
@@ -405,7 +419,7 @@ static void f48_any_moment(void)
     unsigned long long moved = atomic_load(&s.moved);
     WANT(UNTIL(SOON, atomic_load(&s.moved) > moved)); /* the parent goes on */
     atomic_store(&s.over, true);
-    for (unsigned i = 0; i < READERS + 3; i++) { thread_join(&threads[i]); }
+    for (unsigned i = 0; i < READERS + 4; i++) { thread_join(&threads[i]); }
     for (unsigned i = 0; i < 4; i++) { async_reader_release(s.tasks[i]); }
     async_writer_release(s.writer);
     async_writer_release(s.bounded_writer);
