@@ -136,3 +136,23 @@ void channel_poke(struct channel *channel)
     add_seq_cst(&channel->alarms, 1); /* C7 */
     waitlist_tell_all(&channel->readers);
 }
+
+void channel_after_fork(struct channel *channel)
+{
+    /* relaxed (all): there is one thread */
+    size_t items = queue_after_fork(&channel->queue);
+    bool abandoned = load_relaxed(&channel->abandoned);
+    if ((abandoned || load_relaxed(&channel->ended) != ASYNC_OK) &&
+        !queue_closed(&channel->queue)) {
+        queue_close(&channel->queue);
+    }
+    if (queue_closed(&channel->queue) && load_relaxed(&channel->ended) == ASYNC_OK) {
+        store_relaxed(&channel->ended, ASYNC_END);
+    }
+    if (channel_bounded(channel)) {
+        store_relaxed(&channel->taken, load_relaxed(&channel->reserved) - items);
+    }
+    waitlist_after_fork(&channel->readers);
+    waitlist_after_fork(&channel->writers);
+    add_relaxed(&channel->alarms, 1); /* the thread that forked may be about to wait */
+}

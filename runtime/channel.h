@@ -59,6 +59,7 @@ struct channel {
     /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
     shared_u32          alarms;
     char                name[64];
+    struct channel     *next_of_all, *prev_of_all; /* all of the process; fork.c's */
 
     struct async_writer writer;
     struct async_reader reader;
@@ -174,6 +175,11 @@ static inline void end_check(uint32_t magic, uint32_t wanted)
     (void)wanted;
 #endif
 }
+
+/* In the child of a fork, by its only thread: nobody waits any more, and what calls of threads that
+ * are gone have left half done is taken back or completed. Each task that waits here is to be added again
+ * (waitlist_add_after_fork). */
+void channel_after_fork(struct channel *channel);
 
 static inline struct channel *channel_of_reader(const async_reader *reader)
 {

@@ -5,23 +5,49 @@
 
 #include "task.h"
 
+#define NESTING_MAX 16 /* runs on one stack */
+
 struct worker;
 
 struct guard;
 
+/* What the calling thread has entered (task_enter) while it runs functions of the user's: a frame of
+ * task_run or of task_help each. */
+struct inside {
+    struct inside      *outer;
+    struct strand      *strand;   /* of task_run; NULL: of task_help */
+    struct async_task **held;     /* of task_help: NULL, or the task that it is inside */
+    struct async_task  *function; /* whose function has called what led here; NULL: none */
+};
+
 struct context {
     struct worker     *worker;  /* NULL: a client's thread */
+    struct inside     *inside;  /* the innermost; NULL: none */
     struct async_task *task;    /* whose function is running; NULL: none */
     uint64_t           run;     /* number of its run */
     unsigned           nesting; /* runs on this stack */
     struct guard      *guard;   /* debug builds: the innermost that is armed */
+    uintptr_t          stack_end; /* its lowest address; 0: not known, a client's */
     unsigned           runs;    /* so far: the clock is not read for each */
     int                code;    /* of the message */
     bool               has_message;
     char               message[sizeof(((async_error *)0)->message)];
+    const struct channel *deadlocked; /* compared only: the last wait of this thread was for it, and refused */
+    char               chain[sizeof(((async_error *)0)->message)]; /* why */
 };
 
 extern _Thread_local struct context context __attribute__((tls_model("initial-exec")));
+
+/* What a function of the user's, and the runtime below it, may need of a stack. */
+#define STACK_SPARE ((uintptr_t)24 << 10)
+
+/* Whether one more run may lie on this stack. */
+static inline bool context_may_nest(void)
+{
+    if (context.nesting == 0) { return true; }
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return context.nesting < NESTING_MAX && (context.stack_end == 0 || here - context.stack_end >= STACK_SPARE);
+}
 
 /* Whether the calling thread is inside a run of a task of this pool (NULL: of any). */
 bool context_inside(const struct async_pool *pool);

@@ -231,3 +231,14 @@ size_t deque_size(const struct deque *deque)
     int64_t size = index_distance(bottom, load_relaxed(&deque->top));
     return size > 0 ? (size_t)size : 0;
 }
+
+void deque_after_fork(struct deque *deque)
+{
+    /* relaxed (all): there is one thread. A pop of an empty deque leaves bottom before top for a
+     * moment. */
+    int64_t top = load_relaxed(&deque->top);
+    if (index_distance(load_relaxed(&deque->bottom), top) < 0) {
+        store_relaxed(&deque->bottom, top);
+    }
+    store_relaxed(&deque->owners, 0);
+}

@@ -53,6 +53,10 @@ void *deque_pop(struct deque *deque);
 /* Any thread. The oldest job into *job. On EMPTY and LOST *job is as it was. */
 enum deque_result deque_steal(struct deque *deque, void **job);
 
+/* In the child of a fork, by its only thread: its owner is gone, maybe in the middle of a push or a
+ * pop. The job it was at is not in the deque any more; the others are. */
+void deque_after_fork(struct deque *deque);
+
 /* Any thread. A snapshot: the jobs at some moment, give or take those of operations that run. */
 size_t deque_size(const struct deque *deque);
 

@@ -125,7 +125,9 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     int code;
     {
         GUARD(guard);
+        strand->drawing = true;
         code = head->source.next(block->data, strand->planned, &got, head->source.context);
+        strand->drawing = false;
         guard_disarm(&guard);
     }
     bool too_many = got > strand->planned;

@@ -98,6 +98,8 @@ void graph_unwanted(struct async_task *task)
     stop_all(list);
 }
 
+uint64_t graph_new_walk(void) { return ++walks; }
+
 static void edge_told(struct waiter *waiter)
 {
     struct edge *edge = container_of(waiter, struct edge, waiter);

@@ -49,6 +49,15 @@ typedef pthread_t os_thread;
 bool os_thread_start(os_thread *thread, void (*run)(void *), void *argument, size_t stack_size,
                      const char *name);
 void os_thread_join(os_thread thread);
+/* The lowest address of the calling thread's stack; 0: not known. */
+uintptr_t os_stack_end(void);
+/* Whether the calling thread is the only one of the process; false where that can't be seen. */
+bool os_thread_alone(void);
+
+/* What every fork() of the process calls from now on: `prepare` before it, in the thread that forks;
+ * `parent` and `child` after it. Of several callers' functions, `prepare` runs last first, the
+ * others first first. In the child of glibc's fork() malloc and stdio are usable. */
+void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 /* A plain mutex, for cold paths. */
 typedef pthread_mutex_t os_mutex;

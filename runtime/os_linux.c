@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -329,6 +330,29 @@ void os_thread_join(os_thread thread)
     int failed = pthread_join(thread, NULL);
     pthread_setcancelstate(state, &state);
     if (failed != 0) { panic("pthread_join: %s", strerror(failed)); }
+}
+
+void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    /* In a shared library it is bound to that library: where it is unloaded, they go with it. */
+    CHECK(pthread_atfork(prepare, parent, child) == 0);
+}
+
+uintptr_t os_stack_end(void)
+{
+    pthread_attr_t attributes;
+    void *lowest = NULL;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) { return 0; }
+    if (pthread_attr_getstack(&attributes, &lowest, &size) != 0) { lowest = NULL; }
+    pthread_attr_destroy(&attributes);
+    return (uintptr_t)lowest;
+}
+
+bool os_thread_alone(void)
+{
+    struct stat threads; /* a folder each: with "." and "..", and one link from outside */
+    return stat("/proc/self/task", &threads) == 0 && threads.st_nlink == 3;
 }
 
 /* ── Mutex ───────────────────────────────────────────────────────────────────────────────────── */

@@ -11,6 +11,7 @@
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
+#include "fork.h"
 #include "mem.h"
 #include "os.h"
 #include "pool.h"
@@ -29,6 +30,12 @@ void pool_retain(struct async_pool *pool)
 void pool_release(struct async_pool *pool)
 {
     if (sub_acq_rel(&pool->refs, 1) != 1) { return; } /* P2 <-> P2: the last one sees what the others did */
+    fork_forget_pool(pool);
+    while (pool->lost != NULL) {
+        struct worker *worker = pool->lost;
+        pool->lost = worker->next_of_all;
+        mem_free(worker);
+    }
     uint32_t made = load_relaxed(&pool->slots_made); /* relaxed: no longer shared */
     for (uint32_t i = 0; i < made; i++) {
         struct slot *slot = load_relaxed(&pool->slots[i]); /* relaxed: no longer shared */
@@ -106,6 +113,11 @@ static void reap(struct async_pool *pool)
     os_mutex_lock(&pool->mutex);
     struct worker *worker = pool->finished;
     pool->finished = NULL;
+    for (struct worker *done = worker; done != NULL; done = done->next) {
+        struct worker **link = &pool->workers;
+        while (*link != done) { link = &(*link)->next_of_all; }
+        *link = done->next_of_all;
+    }
     os_mutex_unlock(&pool->mutex);
     while (worker != NULL) {
         struct worker *next = worker->next;
@@ -174,6 +186,7 @@ async_status async_pool_create(async_pool **out, unsigned workers, const async_p
     pool->window = o.window;
     pool->stack_size = o.stack_size;
     pool->max_threads = o.max_threads;
+    fork_mind_pool(pool);
     if (workers > 0) {
         async_status status = async_pool_set_size(pool, workers);
         if (status != ASYNC_OK) {
@@ -289,6 +302,8 @@ async_status async_pool_cancel(async_pool *pool)
 
 /* ---- the end ---- */
 
+static _Thread_local struct async_pool *destroying; /* by this thread */
+
 /* Runs what was asked for, as far as it has its input, with the workers. */
 static void drain(struct async_pool *pool)
 {
@@ -326,6 +341,8 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     bool first = cas_seq_cst(&pool->closing, &open, 1); /* P1 */
     os_mutex_unlock(&pool->mutex);
     if (!first) { return ASYNC_CLOSED; }
+    struct async_pool *outer = destroying;
+    destroying = pool;
     if (how == ASYNC_DRAIN) { drain(pool); }
     struct async_task **tasks;
     size_t count;
@@ -361,7 +378,48 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     while (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) != 0) {
         channel_release(&(*(struct async_task **)(void *)bounce)->out);
     }
+    for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) { /* relaxed: nobody adds one any more */
+        struct async_task *left; /* by workers that a fork has taken away; others have emptied theirs */
+        while ((left = deque_pop(&load_relaxed(&pool->slots[i])->deque)) != NULL) { channel_release(&left->out); } /* relaxed: as above */
+    }
+    destroying = outer;
     store_seq_cst(&pool->closing, 2); /* P1 */
     pool_release(pool);
     return ASYNC_OK;
+}
+
+/* ---- the child of a fork ---- */
+
+/* Every worker but the one that forked, if it was one, is gone, and so is whoever was changing the
+ * pool without its mutex. Jobs stay where they are, with the counts of their tasks: who works here later
+ * finds them, or the end does. */
+void pool_after_fork(struct async_pool *pool)
+{
+    /* relaxed (all): there is one thread */
+    store_relaxed(&pool->size, 0);
+    store_relaxed(&pool->searching, 0);
+    store_relaxed(&pool->injected, (int64_t)queue_after_fork(&pool->injector));
+    pool->idle = pool->progress = (struct event){0};
+    for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) {
+        struct slot *slot = load_relaxed(&pool->slots[i]);
+        deque_after_fork(&slot->deque);
+        slot->taken = false;
+    }
+    pool->threads = 0;
+    pool->spares = pool->finished = NULL;
+    struct worker *worker = pool->workers;
+    pool->workers = NULL;
+    while (worker != NULL) {
+        struct worker *next = worker->next_of_all, **to = worker == context.worker ? &pool->workers : &pool->lost;
+        worker->next_of_all = *to;
+        *to = worker;
+        worker = next;
+    }
+    if (pool->workers != NULL) { /* this thread: it ends with its job, without a slot */
+        pool->threads = 1;
+        context.worker->slot = NULL;
+        context.worker->quit = true;
+    }
+    /* A destroy that another thread had begun is not going on; it may be begun again. */
+    if (load_relaxed(&pool->closing) == 1 && pool != destroying) { store_relaxed(&pool->closing, 0); }
 }

@@ -12,7 +12,6 @@
 #include "task.h"
 
 #define MAX_WORKERS 1024
-#define NESTING_MAX 16 /* runs on one stack */
 
 struct slot {
     struct deque  deque;
@@ -25,7 +24,7 @@ struct worker {
     struct slot       *slot; /* NULL: it waits for one, or its job outlives its wait */
     os_thread          thread;
     struct worker     *next;       /* in spares or finished; under the pool's mutex */
-    struct worker     *next_of_all;
+    struct worker     *next_of_all; /* of the pool's; under its mutex */
     shared_u32         call;       /* futex word of a spare: 0, then 1 when it got a slot or must end */
     bool               quit;       /* under the pool's mutex */
     struct rng         rng;
@@ -45,6 +44,9 @@ struct async_pool {
     unsigned        threads;   /* alive; under the mutex */
     struct worker  *spares;    /* without a slot; under the mutex */
     struct worker  *finished;  /* to be joined; under the mutex */
+    struct worker  *workers;   /* all that were started and not joined; under the mutex */
+    struct worker  *lost;      /* in the child of a fork: those that were left behind */
+    struct async_pool *next_of_all, *prev_of_all; /* all of the process; fork.c's */
     struct async_task *tasks;  /* under the mutex */
     shared_u32      closing;   /* 0, 1: being destroyed, 2: destroyed */
     shared_size     num_tasks;
@@ -68,6 +70,7 @@ void pool_retain(struct async_pool *pool);
 void pool_release(struct async_pool *pool);
 void pool_starve(struct async_pool *pool); /* no memory: whoever waits in this pool learns it */
 unsigned pool_window(const struct async_pool *pool);
+void pool_after_fork(struct async_pool *pool); /* in the child of a fork, by its only thread */
 
 /* worker.c */
 void pool_push(struct async_pool *pool, struct async_task *task); /* takes over one count of the task */

@@ -326,3 +326,49 @@ bool queue_closed(const struct queue *queue)
 {
     return load_seq_cst(&queue->closed); /* U10 <- U9 */
 }
+
+/* Of one segment: how many items are not taken; slots that were given out and have no entry are
+ * spoiled and counted. */
+static size_t segment_after_fork(struct queue_segment *segment, size_t *spoiled)
+{
+    /* relaxed (all): there is one thread */
+    uint64_t cursor = load_relaxed(&segment->cursor), index = cursor & CURSOR_SLOT;
+    uint64_t given = given_out(load_relaxed(&segment->tickets));
+    size_t items = 0, from = (size_t)(cursor >> CURSOR_FROM);
+    while (index < min_size(given, SEGMENT_SLOTS)) {
+        struct slot *slot = slot_at(segment, index);
+        uint64_t state = load_relaxed(&slot->state);
+        if (state == PENDING || state == TAG_SPOILED) {
+            store_relaxed(&slot->state, TAG_SPOILED);
+            ++*spoiled;
+            index++;
+        } else {
+            items += (size_t)(state >> STATE_COUNT) - from;
+            index += STATE_SLOTS(state);
+        }
+        from = 0;
+    }
+    return items;
+}
+
+size_t queue_after_fork(struct queue *queue)
+{
+    /* relaxed (all): there is one thread */
+    struct queue_segment *head = load_relaxed(&queue->head), *tail = head, *next;
+    size_t spoiled = 0, items = segment_after_fork(head, &spoiled);
+    while ((next = load_relaxed(&tail->next)) != NULL && next != CLOSED_END) {
+        tail = next;
+        items += segment_after_fork(tail, &spoiled);
+    }
+    store_relaxed(&queue->tail, tail);
+    if ((load_relaxed(&tail->tickets) & CLOSED) != 0) {
+        store_relaxed(&tail->next, CLOSED_END);
+        store_relaxed(&queue->closed, true);
+    }
+    /* As queue_available counts, which takes a spoiled slot for an item until a reader passes it. */
+    uint64_t slots = (tail->number - head->number) * SEGMENT_SLOTS;
+    slots += min_size(given_out(load_relaxed(&tail->tickets)), SEGMENT_SLOTS);
+    slots -= load_relaxed(&head->cursor) & CURSOR_SLOT;
+    store_relaxed(&queue->more_put, load_relaxed(&queue->more_taken) + items + spoiled - slots);
+    return items;
+}

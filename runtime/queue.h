@@ -77,4 +77,8 @@ size_t queue_read_word(struct queue *queue, void *item, bool *end);
  * seen after that. */
 size_t queue_available(const struct queue *queue);
 
+/* In the child of a fork, by its only thread: what threads that are gone have begun is completed
+ * (a close) or given up (a put), and the counts are right again. Returns the number of items. */
+size_t queue_after_fork(struct queue *queue);
+
 #endif

@@ -10,7 +10,7 @@
  * Layer: 3 */
 #include "reader.h"
 
-#include "context.h"
+#include "deadlock.h"
 #include "os.h"
 #include "pool.h"
 #include "strand.h"
@@ -44,7 +44,7 @@ static bool late(const struct reading *reading)
  * thread to do, or the deadline forbids it. */
 static async_status help(struct reading *reading, bool arm)
 {
-    if (reading->task == NULL || context.nesting >= NESTING_MAX || late(reading)) { return ASYNC_TIMEOUT; }
+    if (reading->task == NULL || !context_may_nest() || late(reading)) { return ASYNC_TIMEOUT; }
     bool deadline = reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW;
     enum run_result result = task_help(reading->task, (struct run_options){.single = deadline, .arm = arm});
     if (result == RUN_STARVED) { return ASYNC_NO_MEMORY; }
@@ -65,6 +65,8 @@ async_status reading_wait(struct reading *reading, size_t need)
 {
     struct channel *channel = reading->channel;
     reading_settle(reading);
+    context.deadlocked = NULL;
+    if (context.task != NULL && reading->deadline == OS_NEVER && deadlock_own(channel)) { return ASYNC_DEADLOCK; }
     async_status status = help(reading, false);
     if (status != ASYNC_TIMEOUT) { return status; }
     if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
@@ -85,7 +87,7 @@ async_status reading_wait(struct reading *reading, size_t need)
     }
     status = help(reading, true); /* what became runnable before we were in the list */
     if (status == ASYNC_TIMEOUT && load_seq_cst(&channel->alarms) == alarms) { /* C7 */
-        status = wait_sleep(waiter, reading->deadline);
+        status = wait_sleep(waiter, channel, false, reading->deadline);
     } else if (status == ASYNC_TIMEOUT) {
         status = ASYNC_OK;
     }

@@ -168,7 +168,8 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     if (backlog <= 0) { return RUN_NOTHING; }
     struct strand strand;
     strand.number = strand.produced = strand.count = strand.planned = 0;
-    strand.ended = strand.numbered = strand.cut = false;
+    strand.stages = 0;
+    strand.ended = strand.numbered = strand.cut = strand.drawing = false;
     strand.end_status = ASYNC_OK;
     strand.origin_count = 0;
     strand.input = (struct run){0};
@@ -185,6 +186,8 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         leave_strand(&strand);
         return RUN_NOTHING;
     }
+    struct inside inside = {.outer = context.inside, .strand = &strand, .function = context.task};
+    context.inside = &inside;
     strand.chunk = task_chunk(end);
     strand.limit = draw_limit(&strand, (size_t)backlog, options);
     if (!options.arm && starves(&strand)) {
@@ -221,6 +224,7 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     struct async_pool *pool = end->pool;
     bool closing = unlikely(load_seq_cst(&pool->closing) != 0); /* P1 <-> pool.c, destroy */
     if (closing) { pool_retain(pool); }
+    context.inside = inside.outer;
     leave_strand(&strand);
     if (closing) {
         event_notify(&pool->progress, UINT32_MAX);
@@ -243,6 +247,8 @@ static bool may_help(const struct async_pool *pool)
 enum run_result task_help(struct async_task *task, struct run_options options)
 {
     struct async_task *held = NULL; /* keeps the inputs of the task that is looked at */
+    struct inside inside = {.outer = context.inside, .held = &held, .function = context.task};
+    context.inside = &inside;
     enum run_result helped = RUN_NOTHING;
     while (task != NULL) {
         if (may_help(task->pool)) {
@@ -267,6 +273,7 @@ enum run_result task_help(struct async_task *task, struct run_options options)
         if (helped != RUN_NOTHING) { break; }
         task = first->input->task;
     }
+    context.inside = inside.outer;
     if (held != NULL) { task_leave(held); }
     return helped;
 }

@@ -20,6 +20,7 @@ struct strand {
     bool               called_back; /* an input's reader has callbacks; settled before the draw */
     bool               cut;      /* stopped before all its items were through */
     bool               numbered; /* `number` was given, and its place in the order must be filled */
+    bool               drawing; /* its thread is in the source's function, with the draw turn */
     bool               ended;   /* the head got fewer than it asked for */
     async_status       end_status;
     async_error        end_error; /* where end_status is FAILED */

@@ -14,6 +14,7 @@
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
+#include "fork.h"
 #include "mem.h"
 #include "os.h"
 #include "pool.h"
@@ -77,6 +78,9 @@ void task_stop(struct async_task *task, async_status why)
     if (first) { graph_nudge(task); }
     if ((before & ~TASK_STOPPED) == 0) { finalize_if_last(task); }
 }
+
+void task_errors_lock(void) { os_mutex_lock(&error_lock); }
+void task_errors_unlock(void) { os_mutex_unlock(&error_lock); }
 
 static void copy_error(async_error *to, const async_error *from)
 {
@@ -183,6 +187,7 @@ static void task_destroy(struct channel *channel)
         os_mutex_unlock(&pool->mutex);
     }
     if (channel->discards_to != NULL) { channel_release(channel->discards_to); }
+    fork_forget_channel(channel);
     mem_free(task);
     pool_release(pool);
 }
@@ -278,6 +283,7 @@ async_status task_create(struct async_task **out, struct async_pool *pool, const
     task->out.context = o->context;
     if (o->name != NULL) { snprintf(task->out.name, sizeof task->out.name, "%s", o->name); }
     pool_retain(pool);
+    fork_mind_channel(&task->out);
     channel_release(&task->out); /* the write end is nobody's but the task's */
     if (input != NULL) {
         graph_lock();
@@ -329,6 +335,10 @@ async_status async_reader_error(const async_reader *reader, async_error *out)
         if (status == ASYNC_CANCELLED) { *out = (async_error){.status = status, .message = "cancelled"}; }
     } else {
         copy_error(out, &channel->task->out_error);
+    }
+    if (out->status == ASYNC_OK && context.deadlocked == channel) {
+        out->status = ASYNC_DEADLOCK;
+        snprintf(out->message, sizeof out->message, "%s", context.chain);
     }
     int64_t code = load_relaxed(&reader->pre_code); /* relaxed: of a read that has returned */
     if (out->status == ASYNC_OK && code != 0) {

@@ -135,6 +135,8 @@ void task_cancel(struct async_task *task);
 /* Run number `run` has failed: ordered, those before it go on. */
 void task_fail(struct async_task *task, uint64_t run, const async_error *error, bool ordered);
 void task_inherit_error(struct async_task *task, const struct channel *from);
+void task_errors_lock(void); /* every task's */
+void task_errors_unlock(void);
 void task_uncount(struct async_task *task);
 /* NULL out of memory. Listed in its pool if it is not hidden. */
 async_status task_create(struct async_task **out, struct async_pool *pool, const async_task_options *options, bool greedy);
@@ -144,6 +146,7 @@ void reader_drop(struct channel *channel);
 /* graph.c: edges. */
 void graph_lock(void);
 void graph_unlock(void);
+uint64_t graph_new_walk(void); /* a number for `visited`, under the lock */
 struct edge *graph_link(struct async_task *consumer, struct channel *input); /* NULL: no memory */
 size_t graph_demand_min(struct async_task *task);
 void graph_let_go(struct async_task *task); /* of its inputs, at the end */

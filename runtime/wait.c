@@ -2,10 +2,12 @@
  * Layer: 3 */
 #include "wait.h"
 
-#include "context.h"
+#include "deadlock.h"
 #include "pool.h"
 
 #define SPIN_NS 60000 /* a wake-up across CPUs costs about as much: look that long before sleeping */
+#define LOOK_NS 20000000 /* asleep for so long: the first look for a deadlock */
+#define LOOK_NS_MOST 500000000
 #define NS_PER_MS 1000000u
 
 bool wait_valid(async_wait wait)
@@ -45,17 +47,56 @@ static bool look_for_a_while(struct thread_waiter *waiter)
     return false;
 }
 
-async_status wait_sleep(struct thread_waiter *waiter, uint64_t deadline_ns)
+/* As thread_waiter_sleep; now and then looks whether there is any use in it, and returns DEADLOCK where
+ * there is none. `blocked` is NULL outside of functions: there only a thread that is alone has none. */
+static async_status sleep_for_good(struct thread_waiter *waiter, struct blocked *blocked, struct channel *channel, bool room)
+{
+    for (uint64_t pause = LOOK_NS; !thread_waiter_sleep(waiter, os_now_ns() + pause); pause *= 2) {
+        if (blocked == NULL) {
+            if (os_thread_alone()) {
+                deadlock_alone(channel, room);
+                return ASYNC_DEADLOCK;
+            }
+            break; /* others come and go: the time-out rules, and there is none */
+        }
+        if (deadlock_proved(blocked)) { return ASYNC_DEADLOCK; }
+        if (pause > LOOK_NS_MOST / 2) { pause = LOOK_NS_MOST / 2; }
+    }
+    thread_waiter_sleep(waiter, OS_NEVER);
+    return ASYNC_OK;
+}
+
+/* Inside a function, with no deadline. */
+static async_status sleep_inside(struct thread_waiter *waiter, struct channel *channel, bool room)
+{
+    struct blocked blocked = {
+        .inside = context.inside, .function = context.task, .channel = channel, .waiter = waiter, .room = room};
+    deadlock_sleeps(&blocked);
+    async_status status = deadlock_proved(&blocked) ? ASYNC_DEADLOCK : ASYNC_OK;
+    if (status == ASYNC_OK && context.worker != NULL) { status = worker_stand_aside(); }
+    if (status == ASYNC_OK && !look_for_a_while(waiter)) { status = sleep_for_good(waiter, &blocked, channel, room); }
+    deadlock_awake(&blocked);
+    return status;
+}
+
+async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room, uint64_t deadline_ns)
 {
     if (load_acquire(&waiter->told) != 0) { return ASYNC_OK; } /* W6 <- W5 */
     if (context.task != NULL) {
-        if (context.worker == NULL) {
-            if (deadline_ns == OS_NEVER) { return ASYNC_DEADLOCK; }
-        } else {
+        if (deadline_ns == OS_NEVER) {
+            /* relaxed: a pool that gets its first workers just now may be too late */
+            if (context.worker == NULL && load_relaxed(&context.task->pool->size) == 0) {
+                deadlock_no_workers(channel, room);
+                return ASYNC_DEADLOCK;
+            }
+            return sleep_inside(waiter, channel, room);
+        }
+        if (context.worker != NULL) {
             async_status status = worker_stand_aside();
             if (status != ASYNC_OK) { return status; }
         }
     }
     if (look_for_a_while(waiter)) { return ASYNC_OK; }
+    if (deadline_ns == OS_NEVER) { return sleep_for_good(waiter, NULL, channel, room); }
     return thread_waiter_sleep(waiter, deadline_ns) ? ASYNC_OK : ASYNC_TIMEOUT;
 }

@@ -3,7 +3,7 @@
 #ifndef ASYNC_RUNTIME_WAIT_H
 #define ASYNC_RUNTIME_WAIT_H
 
-#include "waitlist.h"
+#include "channel.h"
 
 #include <async/status.h>
 #include <async/wait.h>
@@ -13,10 +13,10 @@ bool wait_valid(async_wait wait);
 /* The deadline of the whole call, or, for a per-item wait, of the item that is waited for from now. */
 uint64_t wait_deadline(async_wait wait);
 
-/* Sleeps until told. Looks for a short while before it gives up the CPU. OK: told; TIMEOUT: the
- * deadline has passed; BUSY: inside a task, and no thread can stand in; DEADLOCK: inside a task of a
- * pool of size 0, where nobody else would do the work. On all but OK the waiter may still be in the
- * list: the caller removes it. */
-async_status wait_sleep(struct thread_waiter *waiter, uint64_t deadline_ns);
+/* Sleeps until told; the waiter is in the channel's list of readers, or of writers (`room`). Looks for a
+ * short while before it gives up the CPU. OK: told; TIMEOUT: the deadline has passed; BUSY: inside a task,
+ * and no thread can stand in; DEADLOCK: nobody will ever tell it (deadlock.c). On all but OK the waiter may
+ * still be in the list: the caller removes it. */
+async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room, uint64_t deadline_ns);
 
 #endif

@@ -198,6 +198,26 @@ bool waitlist_remove(struct waitlist *list, struct waiter *waiter)
     return at != NULL;
 }
 
+void waitlist_after_fork(struct waitlist *list)
+{
+    /* relaxed (all): there is one thread */
+    store_relaxed(&list->count, 0);
+    store_relaxed(&list->turn, TURN_FREE);
+    store_relaxed(&list->sweep, 0);
+    store_relaxed(&list->promised, 0);
+    store_relaxed(&list->arriving, NULL);
+    list->first = list->last = NULL;
+}
+
+void waitlist_add_after_fork(struct waitlist *list, struct waiter *waiter)
+{
+    /* relaxed (both): there is one thread */
+    add_relaxed(&list->count, 1);
+    store_relaxed(&waiter->state, WAITER_WAITING);
+    waiter->again = waiter->place != 0;
+    insert(list, waiter);
+}
+
 static void thread_told(struct waiter *waiter)
 {
     struct thread_waiter *thread = container_of(waiter, struct thread_waiter, waiter);

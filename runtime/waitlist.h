@@ -86,6 +86,11 @@ void waitlist_tell_all(struct waitlist *list);
  * caller's. Blocking: a thread that is stopped with the turn holds it up. */
 bool waitlist_remove(struct waitlist *list, struct waiter *waiter);
 
+/* In the child of a fork, by its only thread: the list is empty. */
+void waitlist_after_fork(struct waitlist *list);
+/* Then: a waiter that is still there takes its place again. */
+void waitlist_add_after_fork(struct waitlist *list, struct waiter *waiter);
+
 /* A thread that waits. */
 struct thread_waiter {
     struct waiter waiter;

@@ -189,6 +189,7 @@ static void run_worker(void *argument)
     struct worker *worker = argument;
     struct async_pool *pool = worker->pool;
     context.worker = worker;
+    context.stack_end = os_stack_end();
     for (;;) {
         struct async_task *task;
         while (worker->slot != NULL && (task = find_job(pool, worker)) != NULL) { work(pool, task); }
@@ -255,6 +256,8 @@ bool pool_call_worker(struct async_pool *pool, struct slot *slot)
         mem_free(worker);
         return false;
     }
+    worker->next_of_all = pool->workers;
+    pool->workers = worker;
     pool->threads++;
     return true;
 }

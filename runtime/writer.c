@@ -17,6 +17,7 @@
  * Layer: 3 */
 #include "channel.h"
 #include "check.h"
+#include "fork.h"
 #include "mem.h"
 #include "wait.h"
 
@@ -26,7 +27,11 @@
 
 /* --- making and holding ---------------------------------------------------------------------- */
 
-static void plain_destroy(struct channel *channel) { mem_free(channel); }
+static void plain_destroy(struct channel *channel)
+{
+    fork_forget_channel(channel);
+    mem_free(channel);
+}
 
 static bool options_valid(const async_channel_options *options)
 {
@@ -60,6 +65,7 @@ async_status async_channel_create(async_writer **writer, async_reader **reader, 
     channel->release = options->release;
     channel->context = options->context;
     if (options->name != NULL) { strncpy(channel->name, options->name, sizeof channel->name - 1); }
+    fork_mind_channel(channel);
     *writer = &channel->writer;
     *reader = &channel->reader;
     channel_release(channel); /* nobody owns it but its ends */
@@ -221,7 +227,7 @@ static async_status write_waiting(struct writing *writing, async_wait wait)
         size_t before = writing->accepted;
         thread_waiter_init(&waiter, 1);
         waitlist_add(&channel->writers, &waiter.waiter);
-        async_status slept = wait_sleep(&waiter, deadline);
+        async_status slept = wait_sleep(&waiter, channel, true, deadline);
         if (slept != ASYNC_OK) { waitlist_remove(&channel->writers, &waiter.waiter); }
         status = queue_closed(&channel->queue) ? ASYNC_CLOSED : write_now(writing);
         if (writing->accepted != before && wait.kind == ASYNC_WAIT_PER_ITEM) {

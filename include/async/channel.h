@@ -86,8 +86,8 @@ ASYNC_API ASYNC_CHECKED async_status async_channel_create(async_writer **writer,
  * Threads: any number at once.
  * Progress: with async_now() lock-free, else blocking while the channel is full.
  * Errors: TIMEOUT (the wait is over; also for a full channel and async_now()), CLOSED, FAILED (the
- *   pre callback), INVALID, NO_MEMORY, DEADLOCK (at N = 0 inside a task, where only this thread
- *   could make room), BUSY (inside a task: no thread left to stand in).
+ *   pre callback), INVALID, NO_MEMORY, DEADLOCK (with no deadline: at N = 0 inside a task, where only
+ *   this thread could make room, or in the only thread of the process), BUSY (inside a task: no thread left to stand in).
  * Since: 0.1 */
 ASYNC_API async_status async_writer_write(async_writer *writer, const void *items, size_t count,
                                           size_t *written, async_wait wait);
@@ -136,8 +136,10 @@ ASYNC_API async_status async_writer_set_pre(async_writer *writer, async_pre_writ
  * Threads: any number at once; the longest-waiting is served first.
  * Progress: of a plain channel with async_now() lock-free; else blocking.
  * Errors: END, FAILED, CANCELLED (these three are sticky), TIMEOUT (also with async_now()),
- *   NO_MEMORY (may be repeated, nothing is lost), INVALID, DEADLOCK, BUSY (inside a task: no thread
- *   left to stand in).
+ *   NO_MEMORY (may be repeated, nothing is lost), INVALID, DEADLOCK (with no deadline: a wait that
+ *   could never end, in a function for its own task's output, in functions for each other's, at N = 0
+ *   for what only this thread could make, or in the only thread of the process; async_reader_error
+ *   then tells this thread what waits for what), BUSY (inside a task: no thread left to stand in).
  * Since: 0.1 */
 ASYNC_API async_status async_reader_read(async_reader *reader, void *items, size_t count, size_t *got,
                                          async_wait wait);
@@ -195,7 +197,9 @@ ASYNC_API async_status async_view_return(async_view *view);
  * Since: 0.1 */
 ASYNC_API size_t async_reader_ready(const async_reader *reader);
 
-/* The first error anywhere upstream, as a copy; its status is ASYNC_OK where there is none.
+/* The first error anywhere upstream, as a copy; its status is ASYNC_OK where there is none. Where there
+ * is none and the calling thread's last wait was for this reader and got DEADLOCK: that, and the chain of
+ * waits in the message.
  *
  * Threads: any.
  * Progress: takes a lock for the length of a copy.

@@ -1,4 +1,10 @@
-/* pool.h: pools of workers, and the tasks in them. */
+/* pool.h: pools of workers, and the tasks in them.
+ *
+ * fork(): the child may use what its parent made. There every pool has size 0 (async_pool_set_size may
+ * start workers again), and every task that had chunks queued or running is cancelled; all else is as it
+ * was. Not in a discard or release callback, an allocator or a signal handler. In a child that a worker
+ * made, inside a task's function, all signals are blocked, and it exits with status 0 when that function
+ * returns. After _Fork() and vfork() call exec or _exit only. */
 #ifndef ASYNC_POOL_H
 #define ASYNC_POOL_H
 
@@ -44,7 +50,8 @@ ASYNC_API ASYNC_CHECKED async_status async_pool_create(async_pool **out, unsigne
 /* Ends all tasks as `how` says, joins the workers and frees the pool. Readers stay valid and
  * readable. NULL is OK and does nothing.
  *
- * Threads: one, once; a second call while it runs gets CLOSED.
+ * Threads: one, once; a second call while it runs gets CLOSED. In the child of a fork that was made
+ *   meanwhile it may be called anew.
  * Progress: waits for running chunks.
  * Errors: INVALID (how), DEADLOCK (called from inside a function that this pool runs), CLOSED.
  * Since: 0.1 */

@@ -176,6 +176,26 @@ Test(deque, F61_two_owners_abort, .signal = SIGABRT)
 }
 #endif
 
+/* The owner is gone in the middle of a pop that found nothing: bottom lies before top. */
+Test(deque, after_a_fork)
+{
+    struct deque deque = {0};
+    int job;
+    cr_assert(deque_init(&deque, 4));
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert(deque_push(&deque, &job));
+        cr_assert_eq(deque_pop(&deque), &job);
+    }
+    atomic_store(&deque.bottom, atomic_load(&deque.top) - 1);
+    deque_after_fork(&deque);
+    cr_assert_eq(deque_size(&deque), 0);
+    cr_assert(deque_push(&deque, &job));
+    cr_assert_eq(deque_size(&deque), 1);
+    cr_assert_eq(deque_pop(&deque), &job);
+    cr_assert_null(deque_pop(&deque));
+    deque_destroy(&deque);
+}
+
 /* ── The same source, stopped at each step ───────────────────────────────────────────────────── */
 
 static void step(void);
@@ -200,6 +220,7 @@ static void step(void);
 #define deque_pop stepped_pop
 #define deque_steal stepped_steal
 #define deque_size stepped_size
+#define deque_after_fork stepped_after_fork
 #undef ASYNC_DEBUG /* the operations of one thread within one another look like two owners */
 #include "../../runtime/deque.c"
 
