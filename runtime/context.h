@@ -18,7 +18,7 @@ struct context {
     char               message[sizeof(((async_error *)0)->message)];
 };
 
-extern _Thread_local struct context context __attribute__((tls_model("initial-exec")));
+extern THREAD_LOCAL struct context context;
 
 /* Whether the calling thread is inside a run of a task of this pool (NULL: of any). */
 bool context_inside(const struct async_pool *pool);

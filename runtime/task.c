@@ -117,8 +117,8 @@ void task_inherit_error(struct async_task *task, const struct channel *from)
 
 /* The tasks whose end this thread has still to carry out: a chain that falls apart is a loop here,
  * not a recursion. */
-static _Thread_local struct async_task *dying;
-static _Thread_local bool               burying;
+static THREAD_LOCAL struct async_task *dying;
+static THREAD_LOCAL bool               burying;
 
 static void bury(struct async_task *task)
 {
