@@ -15,7 +15,7 @@ char failure[512];
 // In these the linker puts the sources' statics, and their thread-local variables.
 extern "C" char __start_model_data[], __stop_model_data[];
 extern "C" char __start_model_bss[], __stop_model_bss[];
-extern "C" char __start_model_tls[] __attribute__((weak)), __stop_model_tls[] __attribute__((weak));
+extern "C" char __start_model_tls[], __stop_model_tls[];
 
 static char *data_kept;
 static size_t const tls_most = 4096;
@@ -399,6 +399,11 @@ void model_relax(void)
 unsigned model_choose(unsigned limit)
 {
     return rl::ctx().rand(limit, rl::sched_type_user);
+}
+
+unsigned model_thread(void)
+{
+    return is_alone ? MODEL_THREADS - 1 : (unsigned)self().index_;
 }
 
 void model_failed(const char *file, int line, const char *what)

@@ -38,6 +38,9 @@ void model_failed(const char *file, int line, const char *what) __attribute__((n
 /* 0 ... limit - 1, chosen by the search. */
 unsigned model_choose(unsigned limit);
 
+/* The number of the calling thread; MODEL_THREADS - 1 where it is alone. */
+unsigned model_thread(void);
+
 /* How many CPUs a thread thinks there are (1), and by how much a look moves the clock (1 ms). */
 extern unsigned model_cpus;
 extern uint64_t model_tick_ns;

@@ -1,4 +1,4 @@
-/* deque.c: the work-stealing deque. Each job is taken exactly once, with what was written to it
+/* deque_shapes.c: the work-stealing deque. Each job is taken exactly once, with what was written to it
  * before it was pushed. */
 #include "deque.h"
 #include "model.h"
@@ -56,7 +56,6 @@ static void start(size_t capacity)
 
 static void start_1(void) { start(1); }
 static void start_2(void) { start(2); }
-static void start_4(void) { start(4); }
 
 /* Indices that wrap, in both. */
 static void start_at_end(void)
@@ -137,15 +136,11 @@ static void growth(unsigned thread)
     }
 }
 
-/* Slots are used again, at the size that they have: a thief's slot is written over as soon as it
- * may be. */
+/* Slots are used again, at the size that they have, as soon as a thief has moved top. */
 static void wrap(unsigned thread)
 {
     if (thread == 0) {
-        for (int i = 0; i < 4; i++) {
-            push(i);
-            if (i % 2 == 1) { pop(); }
-        }
+        for (int i = 0; i < 4; i++) { push(i); }
         pop();
     } else {
         steal(thread);
@@ -177,7 +172,7 @@ const struct model_shape deque_shapes[] = {
     { "deque/thief-heavy", 3, 0, start_2, thief_heavy, check_all },
     { "deque/growth", 2, 0, start_1, growth, check_all },
     { "deque/growth-two-thieves", 3, 0, start_1, growth, check_all },
-    { "deque/wrap", 2, 0, start_4, wrap, check_all },
+    { "deque/wrap", 2, 0, start_2, wrap, check_all },
     { "deque/indices-wrap", 3, 0, start_at_end, thief_heavy, check_all },
     { "deque/seen", 2, 0, start_2, seen, check_all },
     { 0 },

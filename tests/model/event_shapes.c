@@ -1,4 +1,4 @@
-/* event.c: the event count. No wake-up is lost: a waiter that sleeps for ever is a deadlock, which
+/* event_shapes.c: the event count. No wake-up is lost: a waiter that sleeps for ever is a deadlock, which
  * ends the execution. Changes are relaxed stores: it is the event that orders them. */
 #include "event.h"
 #include "model.h"
@@ -92,22 +92,6 @@ static void ping_pong(unsigned thread)
     }
 }
 
-/* A deadline races the notification. Woken, and not by the deadline, it sees the change. */
-static void timeout(unsigned thread)
-{
-    if (thread == 0) {
-        uint32_t key = event_prepare(&event);
-        if (load_relaxed(&changed) != 0) {
-            event_cancel(&event);
-        } else if (event_wait(&event, key, os_now_ns() + 1000000000)) {
-            EXPECT(load_relaxed(&changed) == 1);
-        }
-    } else {
-        store_relaxed(&changed, 1);
-        event_notify(&event, 1);
-    }
-}
-
 /* Whoever was notified sees the change, without a look of its own at it. */
 static int plain;
 
@@ -124,6 +108,23 @@ static void carries(unsigned thread)
     } else {
         plain = 7;
         store_release(&changed, 1);
+        event_notify(&event, 1);
+    }
+}
+
+/* A deadline races the notification. Told of one, in time or not, it sees the change. */
+static void timeout(unsigned thread)
+{
+    if (thread == 0) {
+        uint32_t key = event_prepare(&event);
+        if (load_relaxed(&changed) != 0) {
+            event_cancel(&event);
+        } else if (event_wait(&event, key, os_now_ns() + 1000000000)) {
+            EXPECT(plain == 7);
+        }
+    } else {
+        plain = 7;
+        store_relaxed(&changed, 1);
         event_notify(&event, 1);
     }
 }

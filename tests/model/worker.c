@@ -1,2 +1,0 @@
-#include "model.h"
-const struct model_shape worker_shapes[] = { { 0 } };
