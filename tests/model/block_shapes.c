@@ -8,7 +8,6 @@
 static struct block *shared;
 static struct store *store;
 
-
 static void use(struct block *block)
 {
     uint64_t *data = (uint64_t *)(void *)block->data;
@@ -45,7 +44,11 @@ static void folds(unsigned thread)
     *part = thread;
     if (thread == 0) {
         block_fold(shared, 2);
-        if (load_relaxed(&shared->refs) == 1) { block_retain_own(shared, 1); } else { block_retain(shared, 1); }
+        if (load_relaxed(&shared->refs) == 1) {
+            block_retain_own(shared, 1);
+        } else {
+            block_retain(shared, 1);
+        }
         block_release(shared, 2);
     } else {
         block_release(shared, 1);
@@ -75,7 +78,6 @@ static void *allocate(size_t size, size_t alignment, void *context)
 {
     (void)context;
     (void)alignment;
-
 
     return aligned_alloc(64, size);
 }

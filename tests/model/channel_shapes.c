@@ -1,6 +1,6 @@
-/* channel_shapes.c: the public calls on plain channels: bounded by 1 and by 2, and unbounded; blocking,
- * timed, closed and abandoned in the middle. What was accepted is read once or discarded once; the
- * memory goes once, after the last call; who sleeps for ever is a deadlock. */
+/* channel_shapes.c: the public calls on plain channels: bounded by 1 and by 2, and unbounded;
+ * blocking, timed, closed and abandoned in the middle. What was accepted is read once or discarded
+ * once; the memory goes once, after the last call; who sleeps for ever is a deadlock. */
 #include "channel.h"
 #include "model.h"
 
@@ -10,8 +10,9 @@
 
 static async_writer *writer;
 static async_reader *reader;
-static size_t   accepted[MODEL_THREADS]; /* how many of a thread's items; always the first ones */
-static unsigned received[MODEL_THREADS][MODEL_THREADS][ITEMS], discarded[MODEL_THREADS][MODEL_THREADS][ITEMS];
+static size_t accepted[MODEL_THREADS]; /* how many of a thread's items; always the first ones */
+static unsigned received[MODEL_THREADS][MODEL_THREADS][ITEMS],
+    discarded[MODEL_THREADS][MODEL_THREADS][ITEMS];
 static unsigned next_of[MODEL_THREADS][MODEL_THREADS], released;
 
 static uint64_t item_of(unsigned from, unsigned i)
@@ -36,13 +37,24 @@ static void release(void *context)
 
 static void start(size_t capacity)
 {
-    async_channel_options options = { .capacity = capacity, .discard = discard, .release = release };
+    async_channel_options options = { .capacity = capacity,
+                                      .discard = discard,
+                                      .release = release };
     EXPECT(async_channel_create(&writer, &reader, sizeof(uint64_t), &options) == ASYNC_OK);
 }
 
-static void start_0(void) { start(0); }
-static void start_1(void) { start(1); }
-static void start_2(void) { start(2); }
+static void start_0(void)
+{
+    start(0);
+}
+static void start_1(void)
+{
+    start(1);
+}
+static void start_2(void)
+{
+    start(2);
+}
 
 /* Both ends held twice: a thread has its own. */
 static void start_shared(size_t capacity)
@@ -52,14 +64,22 @@ static void start_shared(size_t capacity)
     async_reader_retain(reader);
 }
 
-static void start_shared_0(void) { start_shared(0); }
-static void start_shared_1(void) { start_shared(1); }
+static void start_shared_0(void)
+{
+    start_shared(0);
+}
+static void start_shared_1(void)
+{
+    start_shared(1);
+}
 
 static async_status write_some(unsigned thread, unsigned count, async_wait wait)
 {
     uint64_t items[ITEMS];
     size_t done = 0;
-    for (unsigned i = 0; i < count; i++) { items[i] = item_of(thread, (unsigned)accepted[thread] + i); }
+    for (unsigned i = 0; i < count; i++) {
+        items[i] = item_of(thread, (unsigned)accepted[thread] + i);
+    }
     async_status status = async_writer_write(writer, items, count, &done, wait);
     EXPECT(status == ASYNC_OK ? done == count : done < count);
     accepted[thread] += done;
@@ -85,7 +105,8 @@ static void read_to_end(unsigned thread)
 {
     size_t got;
     async_status status;
-    while ((status = read_some(thread, 1, async_forever(), &got)) == ASYNC_OK) {}
+    while ((status = read_some(thread, 1, async_forever(), &got)) == ASYNC_OK) {
+    }
     EXPECT(status == ASYNC_END);
 }
 
@@ -106,7 +127,8 @@ static void check_counts(void)
 static void check_all(void)
 {
     size_t got;
-    while (read_some(MODEL_THREADS - 1, 1, async_now(), &got) == ASYNC_OK) {}
+    while (read_some(MODEL_THREADS - 1, 1, async_now(), &got) == ASYNC_OK) {
+    }
     async_writer_release(writer);
     async_reader_release(reader);
     EXPECT(released == 1);
@@ -251,8 +273,14 @@ static void two_writers_own(size_t capacity)
     start(capacity);
     async_writer_retain(writer);
 }
-static void two_writers_own_0(void) { two_writers_own(0); }
-static void two_writers_own_2(void) { two_writers_own(2); }
+static void two_writers_own_0(void)
+{
+    two_writers_own(0);
+}
+static void two_writers_own_2(void)
+{
+    two_writers_own(2);
+}
 
 /* F7: the end is released by another thread while a call through it waits. */
 static void released_within(unsigned thread)

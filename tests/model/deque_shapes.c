@@ -1,5 +1,5 @@
-/* deque_shapes.c: the work-stealing deque. Each job is taken exactly once, with what was written to it
- * before it was pushed. */
+/* deque_shapes.c: the work-stealing deque. Each job is taken exactly once, with what was
+ * written to it before it was pushed. */
 #include "deque.h"
 #include "model.h"
 
@@ -12,9 +12,9 @@ struct job {
 };
 
 static struct deque deque;
-static struct job   jobs[JOBS];
-static unsigned     taken[MODEL_THREADS][JOBS]; /* each thread's own */
-static unsigned     pushed;
+static struct job jobs[JOBS];
+static unsigned taken[MODEL_THREADS][JOBS]; /* each thread's own */
+static unsigned pushed;
 
 static void push(int number)
 {
@@ -33,7 +33,9 @@ static void got(unsigned thread, struct job *job)
 static bool pop(void)
 {
     struct job *job = (struct job *)deque_pop(&deque);
-    if (job == NULL) { return false; }
+    if (job == NULL) {
+        return false;
+    }
     got(0, job);
     return true;
 }
@@ -43,9 +45,13 @@ static bool steal(unsigned thread)
 {
     void *job;
     switch (deque_steal(&deque, &job)) {
-    case DEQUE_TAKEN: got(thread, (struct job *)job); return true;
-    case DEQUE_LOST: return true;
-    default: return false;
+    case DEQUE_TAKEN:
+        got(thread, (struct job *)job);
+        return true;
+    case DEQUE_LOST:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -54,8 +60,14 @@ static void start(size_t capacity)
     EXPECT(deque_init(&deque, capacity));
 }
 
-static void start_1(void) { start(1); }
-static void start_2(void) { start(2); }
+static void start_1(void)
+{
+    start(1);
+}
+static void start_2(void)
+{
+    start(2);
+}
 
 /* Indices that wrap, in both. */
 static void start_at_end(void)
@@ -67,11 +79,14 @@ static void start_at_end(void)
 
 static void check_all(void)
 {
-    while (pop()) {}
+    while (pop()) {
+    }
     EXPECT(deque_size(&deque) == 0);
     for (unsigned i = 0; i < JOBS; i++) {
         unsigned sum = 0;
-        for (unsigned t = 0; t < MODEL_THREADS; t++) { sum += taken[t][i]; }
+        for (unsigned t = 0; t < MODEL_THREADS; t++) {
+            sum += taken[t][i];
+        }
         EXPECT(sum == (i < pushed));
     }
     deque_destroy(&deque);
@@ -128,7 +143,9 @@ static void thief_heavy(unsigned thread)
 static void growth(unsigned thread)
 {
     if (thread == 0) {
-        for (int i = 0; i < 5; i++) { push(i); }
+        for (int i = 0; i < 5; i++) {
+            push(i);
+        }
         pop();
     } else {
         steal(thread);
@@ -140,7 +157,9 @@ static void growth(unsigned thread)
 static void wrap(unsigned thread)
 {
     if (thread == 0) {
-        for (int i = 0; i < 4; i++) { push(i); }
+        for (int i = 0; i < 4; i++) {
+            push(i);
+        }
         pop();
     } else {
         steal(thread);
@@ -162,7 +181,9 @@ static void seen(unsigned thread)
         void *job;
         enum deque_result result = deque_steal(&deque, &job);
         EXPECT(result != DEQUE_EMPTY); /* job 0 is there: nobody else steals, one pop takes job 1 */
-        if (result == DEQUE_TAKEN) { got(thread, (struct job *)job); }
+        if (result == DEQUE_TAKEN) {
+            got(thread, (struct job *)job);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-/* event_shapes.c: the event count. No wake-up is lost: a waiter that sleeps for ever is a deadlock, which
- * ends the execution. Changes are relaxed stores: it is the event that orders them. */
+/* event_shapes.c: the event count. No wake-up is lost: a waiter that sleeps for ever is a
+ * deadlock, which ends the execution. Changes are relaxed stores: it is the event that orders
+ * them. */
 #include "event.h"
 #include "model.h"
 
 static struct event event;
-static shared_u32   changed, also;
+static shared_u32 changed, also;
 
 static void await(shared_u32 *word, uint32_t least)
 {
@@ -85,10 +86,14 @@ static void ping_pong(unsigned thread)
 {
     shared_u32 *mine = thread == 0 ? &changed : &also, *other = thread == 0 ? &also : &changed;
     for (uint32_t i = 1; i <= 2; i++) {
-        if (thread == 1) { await(other, i); }
+        if (thread == 1) {
+            await(other, i);
+        }
         store_relaxed(mine, i);
         event_notify(&event, UINT32_MAX);
-        if (thread == 0) { await(other, i); }
+        if (thread == 0) {
+            await(other, i);
+        }
     }
 }
 

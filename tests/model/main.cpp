@@ -5,10 +5,12 @@
 // Each shape is searched EXECUTIONS times (100000; a tenth of that for whole tasks and pools, whose
 // executions are long): up to half of them in order: all executions with no switch of a thread that
 // could have gone on, then those with one, and so on up to SWITCHES (3), with as many loads of old
-// values; the rest at random. A failure prints why, and the arguments that replay it with its history.
-// -l lists the shapes. Exit status: 0, 1 a failure, 2 usage.
+// values; the rest at random. A failure prints why, and the arguments that replay it with its
+// history. -l lists the shapes, -x ends with the first failure. Exit status: 0, 1 a failure, 2
+// usage.
 #include "engine.hpp"
 
+#include <csignal>
 #include <unistd.h>
 
 namespace model
@@ -18,13 +20,22 @@ template <rl::thread_id_t from_start, rl::thread_id_t started>
 struct suite : rl::test_suite<suite<from_start, started>, from_start> {
     static rl::thread_id_t const dynamic_thread_count = started;
 
-    void before() { model::before(); }
-    void thread(unsigned number) { model::thread(number); }
-    void after() { model::after(); }
+    void before()
+    {
+        model::before();
+    }
+    void thread(unsigned number)
+    {
+        model::thread(number);
+    }
+    void after()
+    {
+        model::after();
+    }
 };
 
-// Relacy's bounded search has no end but its own, and takes every old value at every load; here both
-// are limited, so that the switches get their share.
+// Relacy's bounded search has no end but its own, and takes every old value at every load; here
+// both are limited, so that the switches get their share.
 template <rl::thread_id_t threads>
 struct bounded : rl::context_bound_scheduler<threads> {
     typedef rl::context_bound_scheduler<threads> base_t;
@@ -50,8 +61,12 @@ struct bounded : rl::context_bound_scheduler<threads> {
 
     unsigned rand(unsigned limit, rl::sched_type type)
     {
-        if (type != rl::sched_type_atomic_load) { return base_t::rand(limit, type); }
-        if (old_values == 0) { return 0; }
+        if (type != rl::sched_type_atomic_load) {
+            return base_t::rand(limit, type);
+        }
+        if (old_values == 0) {
+            return 0;
+        }
         unsigned value = base_t::rand(limit, type);
         old_values -= value;
         return value;
@@ -59,7 +74,10 @@ struct bounded : rl::context_bound_scheduler<threads> {
 };
 
 struct nothing : std::streambuf {
-    int overflow(int c) override { return c; }
+    int overflow(int c) override
+    {
+        return c;
+    }
 };
 
 template <rl::thread_id_t from_start, rl::thread_id_t started>
@@ -86,7 +104,8 @@ static outcome explore_with(const options &o)
     if (o.bounded) {
         result = rl::run_test<suite_t, bounded<from_start + started>>(params, state, false);
     } else {
-        result = rl::run_test<suite_t, rl::random_scheduler<from_start + started>>(params, state, false);
+        result =
+            rl::run_test<suite_t, rl::random_scheduler<from_start + started>>(params, state, false);
     }
     out.executions = params.stop_iteration;
     out.ok = result == rl::test_result_success;
@@ -94,38 +113,53 @@ static outcome explore_with(const options &o)
     out.state = std::string(state.str().c_str());
     if (!out.ok) {
         out.why = rl::test_result_str(result);
-        if (failure[0] != '\0') { out.why += std::string(": ") + failure; }
+        if (failure[0] != '\0') {
+            out.why += std::string(": ") + failure;
+        }
     }
     return out;
 }
 
-
 outcome explore(const model_shape &s, const options &o)
 {
     shape = &s;
+    execution_number = o.replay.empty() ? 0 : strtoull(o.replay.c_str(), NULL, 10) - 1;
     switch (s.threads * 10 + s.started) {
-    case 10: return explore_with<1, 0>(o);
-    case 11: return explore_with<1, 1>(o);
-    case 12: return explore_with<1, 2>(o);
-    case 13: return explore_with<1, 3>(o);
-    case 20: return explore_with<2, 0>(o);
-    case 21: return explore_with<2, 1>(o);
-    case 22: return explore_with<2, 2>(o);
-    case 30: return explore_with<3, 0>(o);
-    case 31: return explore_with<3, 1>(o);
-    case 40: return explore_with<4, 0>(o);
-    default: fprintf(stderr, "%s: no such number of threads\n", s.name); exit(2);
+    case 10:
+        return explore_with<1, 0>(o);
+    case 11:
+        return explore_with<1, 1>(o);
+    case 12:
+        return explore_with<1, 2>(o);
+    case 13:
+        return explore_with<1, 3>(o);
+    case 20:
+        return explore_with<2, 0>(o);
+    case 21:
+        return explore_with<2, 1>(o);
+    case 22:
+        return explore_with<2, 2>(o);
+    case 30:
+        return explore_with<3, 0>(o);
+    case 31:
+        return explore_with<3, 1>(o);
+    case 40:
+        return explore_with<4, 0>(o);
+    default:
+        fprintf(stderr, "%s: no such number of threads\n", s.name);
+        exit(2);
     }
 }
 
 static const model_shape *const groups[] = {
-    deque_shapes,   event_shapes, queue_shapes, channel_shapes, waitlist_shapes, reclaim_shapes,
-    block_shapes, order_shapes, task_shapes,  worker_shapes,   pool_shapes,
+    deque_shapes, event_shapes, queue_shapes, channel_shapes, waitlist_shapes, reclaim_shapes,
+    block_shapes, order_shapes, task_shapes,  worker_shapes,  pool_shapes,
 };
 
 static double now()
 {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 static void explain(const model_shape &s, const options &o, const outcome &out)
@@ -135,15 +169,19 @@ static void explain(const model_shape &s, const options &o, const outcome &out)
     size_t code = out.why.find("code at 0x");
     if (code != std::string::npos) { // where that is, if there is a tool that knows
         char command[256];
-        snprintf(command, sizeof command, "addr2line -f -i -s -e /proc/%d/exe %#lx 2>/dev/null | paste -sd ' '",
+        snprintf(command, sizeof command,
+                 "addr2line -f -i -s -e /proc/%d/exe %#lx 2>/dev/null | paste -sd ' '",
                  (int)getpid(), strtoul(out.why.c_str() + code + 8, NULL, 16) - 1);
         fflush(stdout);
-        if (system(command) != 0) {}
+        if (system(command) != 0) {
+        }
     }
     std::string state = out.state;
     if (o.bounded) {
         std::string file = s.name;
-        for (char &c : file) { c = c == '/' ? '-' : c; }
+        for (char &c : file) {
+            c = c == '/' ? '-' : c;
+        }
         file = "model-" + file + ".state";
         std::ofstream(file.c_str()) << out.state << "\n";
         state = file;
@@ -155,12 +193,45 @@ static void explain(const model_shape &s, const options &o, const outcome &out)
     fflush(stdout);
 }
 
+static const char *searching = "";
+
+// A crash is a failure too: of a pointer that was read before it was there, mostly.
+static void crashed(int signal)
+{
+    char text[256];
+    int length =
+        snprintf(text, sizeof text,
+                 "%s FAILED in execution %llu of a search %s: %s\n  again: -r %llu, or the same "
+                 "search, in a debugger\n",
+                 shape->name, (unsigned long long)execution_number, searching, strsignal(signal),
+                 (unsigned long long)execution_number);
+    if (write(STDOUT_FILENO, text, (size_t)length) < 0) {
+    }
+    _exit(1);
+}
+
+static void tell_of_crashes()
+{
+    static char stack[65536];
+    stack_t other = {};
+    other.ss_sp = stack;
+    other.ss_size = sizeof stack;
+    sigaltstack(&other, NULL);
+    struct sigaction action = {};
+    action.sa_handler = crashed;
+    action.sa_flags = SA_ONSTACK;
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGFPE, &action, NULL);
+}
+
 // True: nothing was found, and *made is how many executions there were.
 static bool search(const model_shape &s, uint64_t executions, bool in_order, unsigned switches,
                    uint64_t *made)
 {
     double start = now();
     uint64_t sum = 0;
+    searching = in_order ? "in order" : "at random";
     std::string up_to;
     for (unsigned bound = in_order ? 0 : switches; bound <= switches && sum < executions; bound++) {
         options o = { executions - sum, in_order, bound, "" };
@@ -171,7 +242,9 @@ static bool search(const model_shape &s, uint64_t executions, bool in_order, uns
             explain(s, o, out);
             return false;
         }
-        if (out.complete) { up_to = ", all with up to " + std::to_string(bound) + " switches"; }
+        if (out.complete) {
+            up_to = ", all with up to " + std::to_string(bound) + " switches";
+        }
     }
     printf("  %-32s %-8s %9llu executions %6.1f s%s\n", s.name, in_order ? "in order" : "random",
            (unsigned long long)sum, now() - start, up_to.c_str());
@@ -183,7 +256,9 @@ static bool search_both(const model_shape &s, uint64_t executions, bool random, 
                         unsigned switches)
 {
     uint64_t ordered = 0, free = 0;
-    if (in_order && !search(s, random ? executions / 2 : executions, true, switches, &ordered)) { return false; }
+    if (in_order && !search(s, random ? executions / 2 : executions, true, switches, &ordered)) {
+        return false;
+    }
     return !random || search(s, executions - ordered, false, switches, &free);
 }
 
@@ -203,32 +278,46 @@ static bool replay(const model_shape &s, bool in_order, unsigned switches, const
     return out.ok;
 }
 
-}
+} // namespace model
 
 int main(int argc, char **argv)
 {
     using namespace model;
     uint64_t executions = 100000;
     unsigned switches = 3;
-    bool random = true, in_order = true, list = false;
+    bool random = true, in_order = true, list = false, stop = false;
     std::string from;
-    for (int c; (c = getopt(argc, argv, "n:s:b:r:l")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "n:s:b:r:lx")) != -1;) {
         switch (c) {
-        case 'n': executions = strtoull(optarg, NULL, 10); break;
-        case 'b': switches = (unsigned)atoi(optarg); break;
+        case 'n':
+            executions = strtoull(optarg, NULL, 10);
+            break;
+        case 'b':
+            switches = (unsigned)atoi(optarg);
+            break;
         case 's':
             random = strcmp(optarg, "random") == 0;
             in_order = !random;
             break;
-        case 'r': from = optarg; break;
-        case 'l': list = true; break;
+        case 'r':
+            from = optarg;
+            break;
+        case 'l':
+            list = true;
+            break;
+        case 'x':
+            stop = true;
+            break;
         default:
-            fprintf(stderr, "usage: model_check [-n executions] [-s random|bounded] [-b switches] [-l] "
-                            "[-r state] [name...]\n");
+            fprintf(
+                stderr,
+                "usage: model_check [-n executions] [-s random|bounded] [-b switches] [-l] [-x] "
+                "[-r state] [name...]\n");
             return 2;
         }
     }
     keep_statics();
+    tell_of_crashes();
     unsigned tried = 0, failed = 0;
     for (const model_shape *group : groups) {
         for (const model_shape *s = group; s->name != NULL; s++) {
@@ -236,7 +325,9 @@ int main(int argc, char **argv)
             for (int i = optind; i < argc; i++) {
                 wanted = wanted || strncmp(s->name, argv[i], strlen(argv[i])) == 0;
             }
-            if (!wanted) { continue; }
+            if (!wanted || (stop && failed != 0)) {
+                continue;
+            }
             tried++;
             if (list) {
                 printf("%s\n", s->name);
@@ -244,7 +335,8 @@ int main(int argc, char **argv)
                 failed += !replay(*s, in_order, switches, from);
             } else {
                 bool slow = group == task_shapes || group == pool_shapes;
-                failed += !search_both(*s, slow ? executions / 10 : executions, random, in_order, switches);
+                failed += !search_both(*s, slow ? executions / 10 : executions, random, in_order,
+                                       switches);
             }
         }
     }
@@ -252,6 +344,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "no such shape\n");
         return 2;
     }
-    if (!list) { printf("%u shapes, %u failed\n", tried, failed); }
+    if (!list) {
+        printf("%u shapes, %u failed\n", tried, failed);
+    }
     return failed != 0;
 }

@@ -18,12 +18,12 @@ extern "C" {
 #define MODEL_THREADS 5 /* of a shape, at most */
 
 struct model_shape {
-    const char *name;    /* structure/shape */
-    unsigned    threads; /* that are there from the start: 1 to 4 */
-    unsigned    started; /* that os_thread_start may start besides */
-    void      (*before)(void); /* alone; everything that is static has its first value again */
-    void      (*thread)(unsigned number);
-    void      (*after)(void);  /* alone; all threads have ended */
+    const char *name;     /* structure/shape */
+    unsigned threads;     /* that are there from the start: 1 to 4 */
+    unsigned started;     /* that os_thread_start may start besides */
+    void (*before)(void); /* alone; everything that is static has its first value again */
+    void (*thread)(unsigned number);
+    void (*after)(void); /* alone; all threads have ended */
 };
 
 /* Shapes, up to one without a name. */

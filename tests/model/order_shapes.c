@@ -30,8 +30,14 @@ static void start(uint64_t sequence)
     atomic_init(&task.sequence, sequence);
 }
 
-static void start_2(void) { start(2); }
-static void start_0(void) { start(0); }
+static void start_2(void)
+{
+    start(2);
+}
+static void start_0(void)
+{
+    start(0);
+}
 
 static void finish(uint64_t number)
 {
@@ -42,9 +48,13 @@ static void finish(uint64_t number)
 /* Under the draw turn, as draw.c does it. False: no room. */
 static bool draw(uint64_t *number)
 {
-    while (!turn_take(&task.turn)) { return false; }
+    while (!turn_take(&task.turn)) {
+        return false;
+    }
     bool room = order_has_room(&task);
-    if (room) { *number = add_relaxed(&task.sequence, 1); }
+    if (room) {
+        *number = add_relaxed(&task.sequence, 1);
+    }
     turn_give(&task.turn);
     return room;
 }
@@ -74,7 +84,9 @@ static void each_draws(unsigned thread)
     (void)thread;
     for (unsigned i = 0; i < 2; i++) {
         uint64_t number;
-        if (draw(&number)) { finish(number); }
+        if (draw(&number)) {
+            finish(number);
+        }
     }
 }
 
@@ -84,7 +96,9 @@ static void in_order(void)
     bool end;
     size_t count = channel_read(&task.out, items, 8, &end);
     EXPECT(count == sequence);
-    for (uint64_t i = 0; i < count; i++) { EXPECT(items[i] == i); }
+    for (uint64_t i = 0; i < count; i++) {
+        EXPECT(items[i] == i);
+    }
     order_destroy(&task);
 }
 

@@ -26,7 +26,8 @@ static void read_two(async_reader *reader)
     uint64_t items[2];
     size_t got;
     EXPECT(async_reader_read(reader, items, 2, &got, async_forever()) == ASYNC_OK && got == 2);
-    EXPECT(items[0] != items[1] && items[0] >= 1 && items[0] <= 4 && items[1] >= 1 && items[1] <= 4);
+    EXPECT(items[0] != items[1] && items[0] >= 1 && items[0] <= 4 && items[1] >= 1 &&
+           items[1] <= 4);
 }
 
 static void life_of(unsigned workers)
@@ -52,7 +53,7 @@ static void two_workers(unsigned thread)
 }
 
 /* The size falls to 0 while a read waits for its items: the reader does the rest itself. */
-static async_pool   *shared_pool;
+static async_pool *shared_pool;
 static async_reader *shared_reader;
 
 static void shrinking(unsigned thread)

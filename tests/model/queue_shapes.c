@@ -1,6 +1,6 @@
-/* queue_shapes.c: the unbounded queue, with segments of four slots. What was accepted is read exactly
- * once, in each writer's order, whatever closes when; a reader that is told the end has missed
- * nothing. */
+/* queue_shapes.c: the unbounded queue, with segments of four slots. What was accepted is
+ * read exactly once, in each writer's order, whatever closes when; a reader that is told the end
+ * has missed nothing. */
 #include "model.h"
 #include "queue_segment.h"
 
@@ -9,12 +9,12 @@
 #define ITEMS 8 /* of a writer, at most */
 
 static struct queue queue;
-static bool     accepted[MODEL_THREADS][ITEMS]; /* by writer */
+static bool accepted[MODEL_THREADS][ITEMS];                    /* by writer */
 static unsigned received[MODEL_THREADS][MODEL_THREADS][ITEMS]; /* by reader, writer */
-static unsigned next_of[MODEL_THREADS][MODEL_THREADS];         /* likewise: the least that may come */
-static bool     at_end[MODEL_THREADS];
+static unsigned next_of[MODEL_THREADS][MODEL_THREADS]; /* likewise: the least that may come */
+static bool at_end[MODEL_THREADS];
 static unsigned writers, writes, reads; /* of a shape */
-static bool     closes;
+static bool closes;
 
 static uint64_t item_of(unsigned writer, unsigned i)
 {
@@ -61,11 +61,26 @@ static void start(unsigned writer_count, unsigned put_count, unsigned read_count
     reads = read_count;
 }
 
-static void one_three(void) { start(1, 3, 4); }
-static void two_two(void) { start(2, 2, 3); }
-static void one_three_two(void) { start(1, 3, 2); }
-static void one_six(void) { start(1, 6, 6); }
-static void two_three(void) { start(2, 3, 4); }
+static void one_three(void)
+{
+    start(1, 3, 4);
+}
+static void two_two(void)
+{
+    start(2, 2, 3);
+}
+static void one_three_two(void)
+{
+    start(1, 3, 2);
+}
+static void one_six(void)
+{
+    start(1, 6, 6);
+}
+static void two_three(void)
+{
+    start(2, 3, 4);
+}
 
 /* Three of the first segment's four slots are used up. */
 static void nearly_full(void)
@@ -86,9 +101,13 @@ static void two_nearly_full(void)
 static void plain(unsigned thread)
 {
     if (thread < writers) {
-        for (unsigned i = 0; i < writes; i++) { EXPECT(put(thread, i) == QUEUE_OK); }
+        for (unsigned i = 0; i < writes; i++) {
+            EXPECT(put(thread, i) == QUEUE_OK);
+        }
     } else {
-        for (unsigned i = 0; i < reads; i++) { take(thread); }
+        for (unsigned i = 0; i < reads; i++) {
+            take(thread);
+        }
     }
 }
 
@@ -103,7 +122,9 @@ static void closing(unsigned thread)
             closed = result == QUEUE_CLOSED;
         }
     } else if (thread == writers) {
-        for (unsigned i = 0; i < reads; i++) { take(thread); }
+        for (unsigned i = 0; i < reads; i++) {
+            take(thread);
+        }
     } else {
         queue_close(&queue);
         EXPECT(queue_closed(&queue));
@@ -124,7 +145,9 @@ static void two_close(unsigned thread)
         queue_close(&queue);
         EXPECT(put(1, 0) == QUEUE_CLOSED);
     } else {
-        for (unsigned i = 0; i < 3; i++) { take(thread); }
+        for (unsigned i = 0; i < 3; i++) {
+            take(thread);
+        }
     }
 }
 
@@ -144,12 +167,17 @@ static void told_closed(unsigned thread)
 static void check_all(void)
 {
     const unsigned alone = MODEL_THREADS - 2;
-    while (take(alone)) {}
-    if (closes) { EXPECT(at_end[alone]); }
+    while (take(alone)) {
+    }
+    if (closes) {
+        EXPECT(at_end[alone]);
+    }
     for (unsigned w = 0; w < MODEL_THREADS; w++) {
         for (unsigned i = 0; i < ITEMS; i++) {
             unsigned sum = 0;
-            for (unsigned r = 0; r < MODEL_THREADS; r++) { sum += received[r][w][i]; }
+            for (unsigned r = 0; r < MODEL_THREADS; r++) {
+                sum += received[r][w][i];
+            }
             EXPECT(sum == accepted[w][i]);
         }
     }
@@ -169,7 +197,9 @@ static void batch(unsigned thread)
         for (unsigned n = 0; n < 2; n++) {
             uint64_t items[2];
             size_t got = queue_read(&queue, items, 2, NULL);
-            for (size_t i = 0; i < got; i++) { receive(thread, items[i]); }
+            for (size_t i = 0; i < got; i++) {
+                receive(thread, items[i]);
+            }
         }
     }
 }
@@ -184,7 +214,9 @@ static void block_run(unsigned thread)
         EXPECT(run.block != NULL);
         whole = run.block;
         uint64_t *items = (uint64_t *)(void *)run.block->data;
-        for (unsigned i = 0; i < 4; i++) { items[i] = item_of(0, i); }
+        for (unsigned i = 0; i < 4; i++) {
+            items[i] = item_of(0, i);
+        }
         run.items = run.block->data;
         block_retain(run.block, 1);
         EXPECT(queue_put(&queue, &run) == QUEUE_OK);
@@ -198,8 +230,12 @@ static void block_run(unsigned thread)
             alignas(16) unsigned char bounce[QUEUE_INLINE];
             size_t got = queue_take(&queue, 2, 1, &run, bounce, NULL);
             const uint64_t *items = (const uint64_t *)(const void *)run.items;
-            for (size_t i = 0; i < got; i++) { receive(thread, items[i]); }
-            if (got != 0) { block_release(run.block, 1); }
+            for (size_t i = 0; i < got; i++) {
+                receive(thread, items[i]);
+            }
+            if (got != 0) {
+                block_release(run.block, 1);
+            }
         }
     }
 }
@@ -212,7 +248,7 @@ static void check_block(void)
 
 /* queue_available and a seq_cst flag: not both miss the other. What a waiter's look rests on. */
 static shared_u32 announced;
-static bool       saw_item, saw_waiter;
+static bool saw_item, saw_waiter;
 
 static void counted(unsigned thread)
 {

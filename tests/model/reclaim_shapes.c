@@ -6,7 +6,7 @@
 
 struct object {
     struct retired retired;
-    uint64_t       value; /* set before it is shared */
+    uint64_t value; /* set before it is shared */
 };
 
 static SHARED(struct object *) source;
@@ -52,7 +52,9 @@ static void replace(bool scan)
     struct object *old = exchange_seq_cst(&source, fresh);
     struct reclaim_record *record = reclaim_enter();
     reclaim_retire(record, &old->retired);
-    if (scan) { reclaim_scan(record); }
+    if (scan) {
+        reclaim_scan(record);
+    }
     reclaim_leave(record);
 }
 
@@ -103,7 +105,9 @@ static void all_freed(void)
         reclaim_scan(record);
     }
     unsigned sum = 0;
-    for (unsigned i = 0; i < MODEL_THREADS; i++) { sum += made[i] - freed[i]; }
+    for (unsigned i = 0; i < MODEL_THREADS; i++) {
+        sum += made[i] - freed[i];
+    }
     EXPECT(sum == 1);
 }
 

@@ -1,11 +1,11 @@
-/* waitlist_shapes.c: those who wait. Who is told, is told once; no wake-up is lost (a thread that sleeps for
- * ever is a deadlock); a waiter that was removed is the caller's memory again. */
+/* waitlist_shapes.c: those who wait. Who is told, is told once; no wake-up is lost (a thread
+ * that sleeps for ever is a deadlock); a waiter that was removed is the caller's memory again. */
 #include "model.h"
 #include "waitlist.h"
 
 static struct waitlist list;
-static shared_u64      there; /* what waiters need */
-static unsigned        told[MODEL_THREADS], took[MODEL_THREADS];
+static shared_u64 there; /* what waiters need */
+static unsigned told[MODEL_THREADS], took[MODEL_THREADS];
 
 static bool met(void *context, size_t need)
 {
@@ -23,7 +23,9 @@ static bool take_one(void)
 {
     uint64_t seen = load_relaxed(&there);
     while (seen > 0) {
-        if (cas_seq_cst(&there, &seen, seen - 1)) { return true; }
+        if (cas_seq_cst(&there, &seen, seen - 1)) {
+            return true;
+        }
     }
     return false;
 }
@@ -122,9 +124,12 @@ static void leaves(unsigned thread)
 static void all_taken(void)
 {
     unsigned sum = 0;
-    for (unsigned i = 0; i < MODEL_THREADS; i++) { sum += took[i]; }
+    for (unsigned i = 0; i < MODEL_THREADS; i++) {
+        sum += took[i];
+    }
     EXPECT(sum + load_relaxed(&there) != 0);
-    EXPECT(load_relaxed(&list.count) == 0 && list.first == NULL && load_relaxed(&list.arriving) == NULL);
+    EXPECT(load_relaxed(&list.count) == 0 && list.first == NULL &&
+           load_relaxed(&list.arriving) == NULL);
     EXPECT(load_relaxed(&list.turn) == 0);
 }
 

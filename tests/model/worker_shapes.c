@@ -10,7 +10,7 @@
 
 /* A worker's run of a task, and the release of it: of the jobs here, if it is one. */
 static enum run_result job_run(struct async_task *task, struct run_options options);
-static void            job_release(struct channel *channel);
+static void job_release(struct channel *channel);
 
 #define task_run job_run
 #define channel_release job_release
@@ -19,14 +19,14 @@ static void            job_release(struct channel *channel);
 #undef task_run
 
 static struct async_pool pool;
-static struct slot       slots[2];
-static struct worker     workers[2];
+static struct slot slots[2];
+static struct worker workers[2];
 static struct async_task jobs[JOBS];
-static unsigned          ran[JOBS];
-static shared_u32        running;     /* jobs that have begun */
-static struct event      met;         /* it has grown */
-static uint32_t          all_of_them; /* how many a job waits for, itself included */
-static void            (*body)(unsigned job);
+static unsigned ran[JOBS];
+static shared_u32 running;   /* jobs that have begun */
+static struct event met;     /* it has grown */
+static uint32_t all_of_them; /* how many a job waits for, itself included */
+static void (*body)(unsigned job);
 
 static void wait_for(uint32_t count)
 {
@@ -47,15 +47,21 @@ static bool is_job(const struct async_task *task)
 
 static void job_release(struct channel *channel)
 {
-    if (!is_job(container_of(channel, struct async_task, out))) { channel_release(channel); }
+    if (!is_job(container_of(channel, struct async_task, out))) {
+        channel_release(channel);
+    }
 }
 
 static enum run_result job_run(struct async_task *task, struct run_options options)
 {
-    if (!is_job(task)) { return task_run(task, options); }
+    if (!is_job(task)) {
+        return task_run(task, options);
+    }
     unsigned job = (unsigned)(task - jobs);
     ran[job]++;
-    if (body != NULL) { body(job); }
+    if (body != NULL) {
+        body(job);
+    }
     add_acq_rel(&running, 1);
     event_notify(&met, UINT32_MAX);
     wait_for(all_of_them);
@@ -173,7 +179,9 @@ static void meeting(unsigned thread)
 /* The second job is pushed by the first, into its worker's own deque: the other must steal it. */
 static void first_pushes(unsigned job)
 {
-    if (job == 0) { push(1); }
+    if (job == 0) {
+        push(1);
+    }
 }
 
 static void start_first_pushes(void)
@@ -222,7 +230,9 @@ static void two_push(unsigned thread)
         work_to_the_end(0);
     } else {
         push(thread - 1);
-        if (thread == 1) { end_after(2); }
+        if (thread == 1) {
+            end_after(2);
+        }
     }
 }
 

@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);              \
-            return 1;                                                                              \
-        }                                                                                          \
+#define MUST(condition)                                                               \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            return 1;                                                                 \
+        }                                                                             \
     } while (0)
 
 static void cancel(void *cancelled)
