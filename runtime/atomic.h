@@ -4,8 +4,8 @@
  * operation on a SHARED field gives the value from before it (add, sub, or, and, exchange), and cas
  * says whether it took place, leaving in *expected what was found.
  *
- * Back ends: C11 (the library); C11 with a hook at each operation (ASYNC_STEP: tests/support/step.h);
- * a model checker (ASYNC_MODEL: tests/model).
+ * Back ends: C11 (the library); C11 with a hook at each operation (ASYNC_STEP, see
+ * tests/support/step.h); a model checker (ASYNC_MODEL, see tests/model).
  *
  * StoreLoad pairs (announce, then look) are written with seq_cst operations on both sides or with
  * fence_seq_cst on both sides, never mixed.
@@ -29,7 +29,8 @@ typedef SHARED(bool) shared_bool;
 #ifdef ASYNC_MODEL
 /* The model checker's: each operation is a step of an exploration, see tests/model. Values pass as
  * 64 bits; the site is where a failing execution says it was. */
-uint64_t model_load(const volatile void *address, size_t size, int order, const char *file, int line);
+uint64_t model_load(const volatile void *address, size_t size, int order, const char *file,
+                    int line);
 void model_store(volatile void *address, size_t size, uint64_t value, int order, const char *file,
                  int line);
 uint64_t model_rmw(int operation, volatile void *address, size_t size, uint64_t operand, int order,
@@ -43,7 +44,8 @@ enum { MODEL_EXCHANGE, MODEL_ADD, MODEL_SUB, MODEL_OR, MODEL_AND };
 
 #define MODEL_TYPE(p) __typeof__(((void)0, *(p)))
 #define MODEL_RMW(operation, p, v, order) \
-    ((MODEL_TYPE(p))model_rmw(operation, (p), sizeof *(p), (uint64_t)(v), order, __FILE__, __LINE__))
+    ((MODEL_TYPE(p))model_rmw(operation, (p), sizeof *(p), (uint64_t)(v), order, __FILE__, \
+                              __LINE__))
 
 #define BACKEND_LOAD(name, p, order) \
     ((MODEL_TYPE(p))model_load((p), sizeof *(p), order, __FILE__, __LINE__))
@@ -71,7 +73,8 @@ void async_step(const char *site);
 
 #define BACKEND_LOAD(name, p, order) (STEPPED(name) atomic_load_explicit((p), order))
 #define BACKEND_STORE(name, p, v, order) (STEPPED(name) atomic_store_explicit((p), (v), order))
-#define BACKEND_EXCHANGE(name, p, v, order) (STEPPED(name) atomic_exchange_explicit((p), (v), order))
+#define BACKEND_EXCHANGE(name, p, v, order) \
+    (STEPPED(name) atomic_exchange_explicit((p), (v), order))
 #define BACKEND_ADD(name, p, v, order) (STEPPED(name) atomic_fetch_add_explicit((p), (v), order))
 #define BACKEND_SUB(name, p, v, order) (STEPPED(name) atomic_fetch_sub_explicit((p), (v), order))
 #define BACKEND_OR(name, p, v, order) (STEPPED(name) atomic_fetch_or_explicit((p), (v), order))

@@ -46,7 +46,9 @@
 #define MAGAZINE_BYTES ((size_t)32 << 10)
 #define MAGAZINE_BLOCKS 32u
 #define DEPOT_BYTES ((size_t)1 << 20)
+#ifndef DEPOT_SLOTS
 #define DEPOT_SLOTS 32u
+#endif
 #define TRIM_LEAST ((int64_t)2 << 20)     /* bytes: what may stay loose */
 #define TRIM_MOST ((int64_t)64 << 20)     /* the same where memory keeps coming and going */
 #define REGRET_NS 50000000u

@@ -25,8 +25,13 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 
-/* A variable of the thread's that is reached with one instruction, from a shared library too. */
+/* A variable of the thread's that is reached with one instruction, from a shared library too. The
+ * model checker's threads are not the system's: it exchanges what is in this section. */
+#ifdef ASYNC_MODEL
+#define THREAD_LOCAL __attribute__((section("model_tls")))
+#else
 #define THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
+#endif
 
 #define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-_Thread_local struct context context __attribute__((tls_model("initial-exec")));
+THREAD_LOCAL struct context context;
 
 bool context_inside(const struct async_pool *pool)
 {

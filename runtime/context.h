@@ -36,7 +36,7 @@ struct context {
     char               chain[sizeof(((async_error *)0)->message)]; /* why */
 };
 
-extern _Thread_local struct context context __attribute__((tls_model("initial-exec")));
+extern THREAD_LOCAL struct context context;
 
 /* What a function of the user's, and the runtime below it, may need of a stack. */
 #define STACK_SPARE ((uintptr_t)24 << 10)

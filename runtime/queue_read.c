@@ -5,7 +5,9 @@
 
 #include <string.h>
 
+#ifndef SPINS
 #define SPINS 48          /* looks at slots whose tickets are out, in one call, before spoiling */
+#endif
 #define AHEAD 4           /* slots that a reader fetches ahead, where they are known to be in use */
 #define CLOSE 8           /* slots between the reader and the writers, at most, that are a chase */
 #define CHASE 3           /* such looks in a row, none in vain, after which a reader falls back */

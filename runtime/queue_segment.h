@@ -7,7 +7,9 @@
 #include "queue.h"
 #include "reclaim.h"
 
+#ifndef LINES
 #define LINES 60 /* of slots in a segment: so that it is one block of 4 KiB */
+#endif
 #define LINE_SLOTS 4
 #define SEGMENT_SLOTS (LINE_SLOTS * LINES)
 #define INLINE_WORDS (QUEUE_INLINE / sizeof(uint64_t))
@@ -54,7 +56,7 @@ struct queue_segment {
     struct slot    slots[SEGMENT_SLOTS]; /* slot_at */
 };
 
-_Static_assert(sizeof(struct queue_segment) == 4096, "a segment fills its block");
+_Static_assert(LINES != 60 || sizeof(struct queue_segment) == 4096, "a segment fills its block");
 
 /* Slots that follow each other lie in different lines: their writers do not disturb each other, nor
  * the reader that is close behind. */

@@ -121,15 +121,18 @@ void task_inherit_error(struct async_task *task, const struct channel *from)
 
 /* The tasks whose end this thread has still to carry out: a chain that falls apart is a loop here,
  * not a recursion. */
-static _Thread_local struct async_task *dying;
-static _Thread_local bool               burying;
+static THREAD_LOCAL struct async_task *dying;
+static THREAD_LOCAL bool               burying;
 
 static void bury(struct async_task *task)
 {
     async_status why = (async_status)load_acquire(&task->stop); /* X2 <- X1 */
     draw_let_go(task);
     order_destroy(task);
-    if (load_relaxed(&task->dropped)) { channel_discard_all(&task->out); } /* relaxed: X4 acquired it */
+    if (load_relaxed(&task->dropped)) { /* relaxed: X4 acquired it, from who set it or from a run that saw it */
+        channel_discard_all(&task->out);
+        if (why == ASYNC_END) { why = ASYNC_CANCELLED; } /* at its end before the cancelling thread came to stop it */
+    }
     graph_let_go(task); /* before anybody learns of the end: what is seen then is final */
     store_release(&task->gone, true); /* X6 -> X7 */
     channel_end(&task->out, why);
@@ -165,6 +168,7 @@ void task_cancel(struct async_task *task)
     if (task->error.status == ASYNC_OK && task_live(task)) { task->error = task->out_error = error; }
     os_mutex_unlock(&error_lock);
     store_relaxed(&task->dropped, true); /* relaxed: X1 and X3 publish it */
+    STEP("task_cancel: dropped");
     task_abort_from(task, 0);
     task_stop(task, ASYNC_CANCELLED);
     channel_end(&task->out, ASYNC_CANCELLED); /* who waits learns it now; running chunks have their results dropped */

@@ -19,7 +19,9 @@
 #include "turn.h"
 
 #define FUSE_MAX 32               /* stages of a strand */
+#ifndef ORDER_RUNS
 #define ORDER_RUNS 256            /* runs between the oldest unfinished and the newest of an ordered task */
+#endif
 #define STREAM_BYTES 65536        /* of a chunk where none was set and everything is wanted */
 
 #define ORIGINS 8                 /* channels that the input of one run may come from */

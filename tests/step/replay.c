@@ -18,15 +18,15 @@
 
 struct play {
     struct queue queue;
-    unsigned     writers;
-    uint64_t     got[STEP_THREADS][STEP_THREADS * EACH]; /* by reader */
-    unsigned     count[STEP_THREADS];
+    unsigned writers;
+    uint64_t got[STEP_THREADS][STEP_THREADS * EACH]; /* by reader */
+    unsigned count[STEP_THREADS];
 };
 
 struct player {
     struct play *play;
-    unsigned     number;
-    thread       thread;
+    unsigned number;
+    thread thread;
 };
 
 static void body(void *argument)
@@ -64,7 +64,9 @@ static uint64_t round_of(enum step_mode mode, unsigned threads, uint64_t seed)
         players[i] = (struct player){ .play = &play, .number = i };
         thread_start(&players[i].thread, body, &players[i]);
     }
-    for (unsigned i = 0; i < threads; i++) { thread_join(&players[i].thread); }
+    for (unsigned i = 0; i < threads; i++) {
+        thread_join(&players[i].thread);
+    }
     uint64_t what = step_end();
 
     bool seen[STEP_THREADS * EACH] = { false };
@@ -109,8 +111,8 @@ static uint64_t replayed(unsigned threads, uint64_t seed)
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "replay") == 0) {
-        printf("%" PRIu64 "\n", round_of(STEP_TURNS, (unsigned)atoi(argv[2]),
-                                         strtoull(argv[3], NULL, 10)));
+        printf("%" PRIu64 "\n",
+               round_of(STEP_TURNS, (unsigned)atoi(argv[2]), strtoull(argv[3], NULL, 10)));
         return 0;
     }
     stress s;
@@ -119,7 +121,9 @@ int main(int argc, char **argv)
     uint64_t before = 0, different = 0, rounds = 0;
     while (stress_next(&s)) {
         uint64_t first = replayed(threads, s.seed);
-        for (int again = 0; again < 2; again++) { MUST_EQ(replayed(threads, s.seed), first); }
+        for (int again = 0; again < 2; again++) {
+            MUST_EQ(replayed(threads, s.seed), first);
+        }
         different += first != before;
         before = first;
         rounds++;
