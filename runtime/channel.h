@@ -167,7 +167,8 @@ static inline void end_check(uint32_t magic, uint32_t wanted)
 {
 #ifdef ASYNC_DEBUG
     if (unlikely(magic != wanted)) {
-        panic("%s was passed for a %s", magic == RELEASED_MAGIC ? "a released end" : "something else",
+        panic("%s was passed for a %s",
+              magic == RELEASED_MAGIC ? "a released end" : "something else",
               wanted == WRITER_MAGIC ? "writer" : "reader");
     }
 #else

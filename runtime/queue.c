@@ -314,8 +314,8 @@ void queue_close(struct queue *queue)
         uint64_t tickets = load_relaxed(&segment->tickets); /* relaxed: the CAS decides */
         while ((tickets & CLOSED) == 0) {
             uint64_t limit = min_size(tickets, SEGMENT_SLOTS);
-            /* U11 -> U12 */
-            if (cas_acq_rel(&segment->tickets, &tickets, CLOSED | limit << LIMIT | limit)) { break; }
+            uint64_t closed = CLOSED | limit << LIMIT | limit;
+            if (cas_acq_rel(&segment->tickets, &tickets, closed)) { break; } /* U11 -> U12 */
         }
         STEP("queue_close: bit");
     } while (!finish_close(queue, segment));

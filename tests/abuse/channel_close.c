@@ -288,8 +288,8 @@ static void close_at_once(void *arg, unsigned index)
         } else {
             unsigned char item[SIZE_MOST];
             size_t        got = 1;
-            async_status  status = async_reader_read(walk.reader[i], item, 1, &got, async_forever());
-            WANT_STATUS(status, ASYNC_END);
+            WANT_STATUS(async_reader_read(walk.reader[i], item, 1, &got, async_forever()),
+                        ASYNC_END);
             WANT_EQ(got, 0);
             atomic_fetch_add(&walk.ends[i], 1);
         }

@@ -46,8 +46,9 @@ long __wrap_syscall(long number, ...)
         const struct timespec *until = (const struct timespec *)(uintptr_t)a[3];
         atomic_fetch_add(&waits, 1);
         atomic_fetch_add(&realtime, ((int)a[1] & FUTEX_CLOCK_REALTIME) != 0);
-        atomic_fetch_add(&odd_deadlines, until != NULL && (until->tv_sec < 0 || until->tv_nsec < 0 ||
-                                                           until->tv_nsec >= 1000000000));
+        bool odd = until != NULL && (until->tv_sec < 0 || until->tv_nsec < 0 ||
+                                     until->tv_nsec >= 1000000000);
+        atomic_fetch_add(&odd_deadlines, odd);
         if (unlucky()) {
             static const int errors[] = { 0, EAGAIN, EINTR };
             errno = errors[atomic_fetch_add(&spurious, 1) % 3];

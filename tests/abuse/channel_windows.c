@@ -141,7 +141,8 @@ static void the_waker_is_late(void *(*waker)(void *), void *(*sleeper)(void *), 
     WANT(thread_asleep(&sleeps.look));
     guest_start(&wakes, waker);
     gate_arrived(&window, 1);
-    WANT_EQ(pthread_kill(sleeps.id, SIGUSR1), 0); /* it looks before the kernel is told to wake it */
+    /* it looks before the kernel is told to wake it */
+    WANT_EQ(pthread_kill(sleeps.id, SIGUSR1), 0);
     if (writer_sleeps) {
         WANT(UNTIL(SOON, atomic_load(&sleeps.ended)));
         guest_end(&sleeps); /* its stack is gone */
@@ -227,7 +228,7 @@ static void a_deadline_in_the_window(const char *site, size_t capacity, bool del
     WANT(thread_asleep(&sleeps.look));
     guest_start(&wakes, guest_writes);
     gate_arrived(&window, 1);
-    if (delivered) { /* it learns that it was told when its time is over, and waits for the teller */
+    if (delivered) { /* its time is over: it finds that it was told, and waits for the teller */
         sleep_ms(1050);
         gate_open(&window);
     } else {

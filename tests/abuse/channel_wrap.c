@@ -128,7 +128,6 @@ static void tickets_in_vain(void)
     }
 }
 
-/* A task's demand and cursors that are near the wrap: 64-bit, signed, and steered by differences. */
 static void indices(void)
 {
     for (size_t i = 0; i < PRESETS; i++) {
@@ -191,7 +190,7 @@ static void pool_across_the_wrap(void)
     uint64_t      items[4], next = 1;
     WANT(UNTIL(SOON, load_seq_cst(&pool->idle.waiters) == 2));
     store_seq_cst(&pool->idle.epoch, UINT32_MAX - 10);
-    event_notify(&pool->idle, UINT32_MAX); /* who sleeps by an older key comes again with this one */
+    event_notify(&pool->idle, UINT32_MAX); /* those with an older key come again */
     store_seq_cst(&pool->starved, UINT32_MAX);
     store_seq_cst(&channel_of_reader(reader)->alarms, UINT32_MAX - 10);
     for (unsigned i = 0; i < 50; i++) {

@@ -299,11 +299,11 @@ static void discard_task(enum pipe_ending how, unsigned n, bool chained, size_t 
     WANT_STATUS(async_pool_destroy(pool, ASYNC_DROP), ASYNC_OK);
     WANT_EQ(p.released, 1);
     WANT_EQ(below.released, chained ? 1 : 0);
-    /* What the first task completed was read, discarded or, for the chained one, had its turn in its
-     * function; of one that failed, it and what stood before it in its call had, too. */
+    /* What the first task completed was read or discarded, or had its turn in the function of the
+     * second one, as the failing item had. */
     uint64_t made = p.items;
     if (how == PIPE_FAIL && !chained) {
-        made = ledger_count(&seen, 0, ITEMS, 1); /* the failing call completed a part of its items */
+        made = ledger_count(&seen, 0, ITEMS, 1); /* the failing call completed some */
         WANT_EQ(ledger_count(&seen, 150, 151, 1), 0);
     }
     uint64_t lost_turn = how == PIPE_FAIL && chained; /* item 150: the function had it */

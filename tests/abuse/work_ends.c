@@ -1,5 +1,5 @@
-/* work_ends.c: tasks and channels that are cancelled, that fail and that end, in every way: who gets
- * what, and where the rest goes. Each item that a task made is read once or discarded once. */
+/* work_ends.c: tasks and channels that are cancelled, that fail and that end, in every way: who
+ * gets what, and where the rest goes. Each item that a task made is read once or discarded once. */
 #include "abuse.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* close_after_no_memory.c: a writer that went on for long without memory for a next segment of the
- * queue took the ticket count of the last one past 2^31. The close kept its low 31 bits as the number
- * of slots in use, and what lay behind them was lost. */
+ * queue took the ticket count of the last one past 2^31. The close kept its low 31 bits as the
+ * number of slots in use, and what lay behind them was lost. */
 #include "pipeline.h"
 
 #include "queue_segment.h"
