@@ -354,6 +354,8 @@ void block_release(struct block *block, uint64_t count)
 
 struct store *store_default(void) { return &default_store; }
 
+int64_t store_default_held(void) { return load_relaxed(&default_store.held); } /* relaxed: a statistic */
+
 struct store *store_create(const async_allocator *allocator)
 {
     if (allocator == NULL) { return &default_store; }

@@ -24,6 +24,8 @@ struct store *store_default(void);
 struct store *store_create(const async_allocator *allocator);  /* NULL: no memory */
 struct store *store_retain(struct store *store);
 void          store_drop(struct store *store);
+/* Bytes of all blocks of the default store: those in use, and those that are kept to be used again. */
+int64_t       store_default_held(void);
 
 struct block {
     shared_u64    refs;       /* whoever holds a count adds; who takes it to 0 owns the block */

@@ -51,8 +51,9 @@ struct channel {
     async_discard_fn   *discard;
     async_release_fn   *release;
     void               *context;    /* of discard and release */
-    struct channel     *discards_to; /* where items go that nobody read, if not NULL: a task that passes items on hands
-                                       them to its input's callback. Holds one count of it */
+    /* Where items go that nobody read, if not NULL: a task that passes items on hands them to its
+     * input's callback. Holds one count of it. */
+    struct channel     *discards_to;
     /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is
      * closed */
     shared_u32          ended;

@@ -29,7 +29,9 @@ bool reading_begin(struct reading *reading, struct channel *channel, async_wait 
     reading->deadline = wait_deadline(wait);
     if (reading->task != NULL) {
         struct async_pool *pool = reading->task->pool;
-        if (!load_relaxed(&reading->task->exposed)) { store_seq_cst(&reading->task->exposed, true); } /* relaxed: once set it stays. G6 */
+        if (!load_relaxed(&reading->task->exposed)) { /* relaxed: once set it stays */
+            store_seq_cst(&reading->task->exposed, true); /* G6 */
+        }
         reading->starved = load_seq_cst(&pool->starved); /* P3 */
     }
     return true;

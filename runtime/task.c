@@ -155,7 +155,8 @@ static void finalize(struct async_task *task)
 
 void task_uncount(struct async_task *task)
 {
-    if (exchange_acq_rel(&task->counted, 0) != 0) { sub_relaxed(&task->pool->num_tasks, 1); } /* relaxed: a count. X8 <-> X8 */
+    /* X8 <-> X8. relaxed: a count */
+    if (exchange_acq_rel(&task->counted, 0) != 0) { sub_relaxed(&task->pool->num_tasks, 1); }
 }
 
 void task_cancel(struct async_task *task)
@@ -359,7 +360,8 @@ async_status async_task_counts(const async_task *task, async_task_stats *out)
     out->items_in = load_relaxed(&task->drawn);  /* relaxed */
     out->items_out = load_relaxed(&task->made);  /* relaxed */
     out->ready = channel_available(&task->out);
-    int64_t asked = load_relaxed(&task->asked), missing = load_relaxed(&task->missing); /* relaxed */
+    int64_t asked = load_relaxed(&task->asked);     /* relaxed */
+    int64_t missing = load_relaxed(&task->missing); /* relaxed */
     out->asked = asked > 0 ? (uint64_t)asked : 0;
     int64_t in_flight = asked - missing - (int64_t)out->ready;
     out->in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;

@@ -141,8 +141,10 @@ static void add(struct waitlist *list, struct waiter *waiter)
     add_seq_cst(&list->count, 1); /* W1 <-> W2 */
     STEP("waitlist_add: announced");
     struct waiter *newest = load_relaxed(&list->arriving); /* relaxed: compared by the CAS */
-    /* W3 -> W4 */
-    do { waiter->next = newest; } while (!cas_release(&list->arriving, &newest, waiter));
+    do {
+        waiter->next = newest;
+        /* W3 -> W4 */
+    } while (!cas_release(&list->arriving, &newest, waiter));
     waitlist_serve_slow(list);
 }
 

@@ -147,7 +147,8 @@ ASYNC_API async_status async_reader_read(async_reader *reader, void *items, size
 /* Reads until the end. *items is an array of *count items, for async_free; NULL where there are
  * none. On failure too it holds what there was. OK: the end was reached.
  *
- * Threads, Progress: as async_reader_read; allocates.
+ * Threads: as async_reader_read.
+ * Progress: as async_reader_read; allocates.
  * Errors: FAILED, CANCELLED, TIMEOUT, NO_MEMORY, INVALID, DEADLOCK, BUSY.
  * Since: 0.1 */
 ASYNC_API async_status async_reader_read_all(async_reader *reader, void **items, size_t *count, async_wait wait);
@@ -176,7 +177,8 @@ ASYNC_API async_status async_reader_for_each(async_reader *reader, async_sink_fn
  * best, count of them. The items stay valid until the view is returned, whatever happens to the
  * channel, the task and the pool. A shorter run than count comes with OK.
  *
- * Threads, Progress: as async_reader_read.
+ * Threads: as async_reader_read.
+ * Progress: as async_reader_read.
  * Errors: as async_reader_read; a read end with a post callback is UNSUPPORTED.
  * Since: 0.1 */
 ASYNC_API async_status async_reader_borrow(async_reader *reader, async_view *view, size_t count, async_wait wait);

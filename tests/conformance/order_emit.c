@@ -86,7 +86,7 @@ Test(E, E6_what_is_over_stays_ready)
         cr_assert_eq(atomic_load(&p.calls), 1, "N = %u", n);
         cr_assert_eq(async_reader_read(reader, items, 3, &got, async_forever()), ASYNC_OK);
         cr_assert_eq(atomic_load(&p.calls), 2);
-        cr_assert_eq(p.log[1], 3);
+        cr_assert_eq(p.log[1], 3, "N = %u: %zu, then %zu", n, p.log[1], p.log[2]);
         async_reader_release(reader);
         pool_end(pool);
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Each public header compiles alone, as C11 and as C++17, by gcc and clang, without a warning, and
-includes nothing but the public headers and plain libc ones."""
+"""Each public header compiles alone, as C11 and as C++17, by gcc and clang and by the cross compilers
+that are there, without a warning, and includes nothing but the public headers and plain libc ones."""
 import re
 import shutil
 import subprocess
@@ -10,7 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 LIBC = {"stdbool.h", "stddef.h", "stdint.h"}
-COMPILERS = [("gcc", "c", "c11"), ("clang", "c", "c11"), ("g++", "c++", "c++17"), ("clang++", "c++", "c++17")]
+CROSS = ("aarch64-linux-gnu-", "riscv64-linux-gnu-")
+COMPILERS = [(c, "c", "c11") for c in ("gcc", "clang", *(f"{prefix}gcc" for prefix in CROSS))]
+COMPILERS += [(c, "c++", "c++17") for c in ("g++", "clang++", *(f"{prefix}g++" for prefix in CROSS))]
 
 
 def main():

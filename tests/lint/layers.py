@@ -24,7 +24,7 @@ def main():
             if not include:
                 continue
             name, where = include.group(1), f"runtime/{file.name}:{number}"
-            if not (ROOT / "runtime" / name).is_file():
+            if "/" in name or not (ROOT / "runtime" / name).is_file():
                 problems.append(f"{where}: includes {name}, which is not in runtime/")
             elif layer.get(name, 0) > layer.get(file.name, 99):
                 problems.append(f"{where}: layer {layer[file.name]} includes {name} of layer {layer[name]}")

@@ -10,7 +10,8 @@ where neither has it, of one other file). An entry of a table
 names the tag, the order of its operations, and its partners, which name it in turn: in the same
 entry, as here, or in entries of their own, and `D5 of deque.c` where the partner is another file's.
 Each tag of a table is at an operation of that order at least. A relaxed operation says `relaxed`
-and why that is enough. Comments count on the lines of the statement and alone on those above it;
+and why that is enough. Comments count on the lines of the statement, alone on those above it, and
+behind the brace that closes a short block;
 `relaxed (both): ...`, `relaxed (all): ...` count down to the next empty line.
 
 orders.py [folder]"""
@@ -77,15 +78,19 @@ def read_table(comment, stem, tags, problems, where):
                     tag.partners |= {(stem, partner) for partner in here[0]}
 
 
+SHORT = 5  # lines of a block behind whose closing brace a comment counts for all that is in it
+
+
 def statements(text):
-    """(first line, code, comment, reason that lasts) of each statement that has an operation."""
+    """[first line, code, comment, reason that lasts] of each statement that has an operation."""
+    found, blocks = [], []  # blocks: (first line, statements found before it) of each that is open
     code = COMMENT.sub(blank, text)
     lines = SKIPPED.sub(blank, code).split("\n")
     notes = {}  # line: comments that begin there
     for match in COMMENT.finditer(text):
         notes.setdefault(text.count("\n", 0, match.start()), []).append(match.group(0))
 
-    above, pending, lasting, depth, first, part = "", "", "", 0, 0, []
+    above, pending, lasting, depth, first, before, part = "", "", "", 0, 0, 0, []
     busy_until = -1  # last line of a comment that began before
     for number, line in enumerate(lines):
         comments = " ".join(notes.get(number, []))
@@ -102,15 +107,24 @@ def statements(text):
                 above = ""         # an empty line
             continue
         if not part:
-            first, pending = number, above
+            first, pending, before = number, above, len(found)
         part.append(line)
         pending += comments
         depth += line.count("(") - line.count(")")
         if depth <= 0 and re.search(r"[;{}:,]\s*$", line):
             whole = "\n".join(part)
             if OPERATION.search(whole):
-                yield first + 1, whole, pending, lasting
+                found.append([first + 1, whole, pending, lasting])
             above, pending, depth, part = "", "", 0, []
+        for brace in re.findall(r"[{}]", line):
+            if brace == "{":
+                blocks.append((first, before))
+            elif blocks:
+                begin, inside = blocks.pop()
+                if number - begin < SHORT and line.strip() == "}":
+                    for statement in found[inside:]:
+                        statement[2] += comments
+    return found
 
 
 def resolve(tags, stem, name):

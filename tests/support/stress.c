@@ -1,10 +1,13 @@
 /* stress.c */
 #include "stress.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define PATIENCE_MS 20000
 
@@ -74,14 +77,56 @@ void stress_start(stress *s, const char *name, unsigned threads, int argc, char 
     }
     s->first_seed = argc > 3 ? strtoull(argv[3], NULL, 0) : now_ns();
     s->end = now_ns() + (uint64_t)(s->seconds * 1e9);
+    s->report = argc > 4 ? atof(argv[4]) : 0;
     printf("%s: %.1f s, %u threads, seed %" PRIu64 "\n", name, s->seconds, s->threads, s->first_seed);
     fflush(stdout);
     current = s;
     thread_start(&watchdog, watch, NULL);
 }
 
+/* Entries of a folder of /proc/self. */
+static unsigned entries(const char *path)
+{
+    unsigned count = 0;
+    DIR     *dir = opendir(path);
+    MUST(dir != NULL);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(dir);
+    return count - 1; /* the folder itself was open */
+}
+
+/* Of runtime/block.c, for programs that have the runtime's objects: what it keeps, to use again, is
+ * bounded but fills slowly; the rest of what is allocated must not grow at all. */
+int64_t store_default_held(void) __attribute__((weak));
+
+/* Between two rounds the program has the main thread and the watchdog, and whatever it keeps. */
+static void report_rest(stress *s)
+{
+    uint64_t now = now_ns();
+    if (s->report <= 0 || now < s->next_report) {
+        return;
+    }
+    s->next_report = now + (uint64_t)(s->report * 1e9);
+    malloc_trim(0); /* what the C library keeps for later is not held */
+    struct mallinfo2 heap = mallinfo2();
+    size_t           pages = 0;
+    FILE  *file = fopen("/proc/self/statm", "r");
+    MUST(file != NULL && fscanf(file, "%*s %zu", &pages) == 1);
+    fclose(file);
+    printf("rest: %" PRIu64 " rounds, %" PRIuFAST64 " moves, %zu KiB resident, %zu allocated, "
+           "%" PRId64 " of them blocks, %u threads, %u descriptors\n",
+           s->rounds, atomic_load(&moves), pages * (size_t)sysconf(_SC_PAGESIZE) / 1024,
+           (heap.uordblks + heap.hblkhd) / 1024,
+           store_default_held != NULL ? store_default_held() / 1024 : 0, thread_count(),
+           entries("/proc/self/fd"));
+    fflush(stdout);
+}
+
 bool stress_next(stress *s)
 {
+    report_rest(s);
     if (s->seed != 0 || s->rounds != 0) {
         s->rounds++;
         if (now_ns() >= s->end) {

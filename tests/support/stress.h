@@ -1,7 +1,9 @@
 /* stress.h: what the stress programs share: arguments, rounds with a seed each, and a watchdog.
  *
- * A program is called with [seconds] [threads] [seed]. Round r is played with the seed `seed + r`,
- * which every message names: given as the third argument it is played first. */
+ * A program is called with [seconds] [threads] [seed] [report]. Round r is played with the seed
+ * `seed + r`, which every message names: given as the third argument it is played first. With a
+ * fourth argument, a number of seconds, the program says that often, between two rounds, what the
+ * process holds when nothing runs: memory, threads and descriptors. */
 #ifndef SUPPORT_STRESS_H
 #define SUPPORT_STRESS_H
 
@@ -16,6 +18,8 @@ typedef struct stress {
     uint64_t    first_seed, seed; /* of the first round, and of this one */
     uint64_t    rounds;
     uint64_t    end; /* now_ns */
+    double      report;
+    uint64_t    next_report; /* now_ns */
 } stress;
 
 /* Reads the arguments, prints them, and starts the watchdog: a thread that aborts the program when

@@ -1,0 +1,3 @@
+set(ASYNC_CROSS aarch64)
+include(${CMAKE_CURRENT_LIST_DIR}/linux-gnu.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/clang.cmake)
