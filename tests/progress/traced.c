@@ -100,14 +100,16 @@ static int signal_of(int status)
 }
 
 /* How it is set going again where a signal stopped it meanwhile. */
-static int last_request = PTRACE_CONT;
+static bool last_stepped;
 /* And how it came to its last stop. */
 static int last_status;
 
-static void resume(struct traced *traced, int request, int number)
+static void resume(struct traced *traced, bool stepping, int number)
 {
-    last_request = request;
-    if (ptrace(request, traced->id, NULL, (void *)(intptr_t)number) != 0 && errno != ESRCH) {
+    last_stepped = stepping;
+    if (ptrace(stepping ? PTRACE_SINGLESTEP : PTRACE_CONT, traced->id, NULL,
+               (void *)(intptr_t)number) != 0 &&
+        errno != ESRCH) {
         broken("ptrace");
     }
 }
@@ -138,7 +140,7 @@ static int wait_for(struct traced *traced, int flags)
             last_status = status;
             return 1;
         }
-        resume(traced, last_request, number);
+        resume(traced, last_stepped, number);
     }
 }
 
@@ -194,7 +196,7 @@ static uintptr_t stack_of(const struct traced *traced)
 
 void traced_release(struct traced *traced)
 {
-    resume(traced, PTRACE_CONT, 0);
+    resume(traced, false, 0);
 }
 
 bool traced_go(struct traced *traced)
@@ -229,7 +231,7 @@ bool traced_go_to(struct traced *traced, uintptr_t address, bool *there)
 
 static bool step(struct traced *traced)
 {
-    resume(traced, PTRACE_SINGLESTEP, 0);
+    resume(traced, true, 0);
     return traced_wait(traced);
 }
 
@@ -274,7 +276,7 @@ bool traced_step(struct traced *traced)
 
 bool traced_step_or_sleep(struct traced *traced, bool *stopped)
 {
-    resume(traced, PTRACE_SINGLESTEP, 0);
+    resume(traced, true, 0);
     for (unsigned asleep = 0; asleep < ASLEEP;) {
         int result = wait_for(traced, WNOHANG);
         if (result < 0) {
