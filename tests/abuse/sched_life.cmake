@@ -1,17 +1,19 @@
 # Rows of tasks, threads, life cycle and environment: tables of rows.h, each row run in a process of
 # its own.
 
-# The runtime with the STEP hook: who links it defines async_step.
-if(NOT TARGET async_step)
-    add_library(async_step STATIC EXCLUDE_FROM_ALL ${runtime_sources})
-    async_runtime_target(async_step)
-    target_compile_definitions(async_step PRIVATE ASYNC_STATIC PUBLIC ASYNC_STEP)
-    target_link_libraries(async_step PRIVATE -pthread)
-    target_include_directories(async_step PUBLIC ${PROJECT_SOURCE_DIR}/runtime)
-    add_library(support_async_step STATIC EXCLUDE_FROM_ALL ${support_sources})
-    target_include_directories(support_async_step PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/../support)
-    target_link_libraries(support_async_step PUBLIC async_step)
-endif()
+# The runtime with the STEP hook, which is the linking program's own (steps.c).
+add_library(async_abuse_step STATIC ${runtime_sources})
+async_runtime_target(async_abuse_step)
+target_compile_definitions(async_abuse_step PRIVATE ASYNC_STATIC PUBLIC ASYNC_STEP)
+target_link_libraries(async_abuse_step PRIVATE -pthread)
+target_include_directories(async_abuse_step PUBLIC ${PROJECT_SOURCE_DIR}/runtime)
+
+# abuse_stepped(<file>): its support is compiled in, but for the hook that is shared by others.
+function(abuse_stepped file)
+    abuse_rows(${file} async_abuse_step)
+    target_sources(abuse_${file} PRIVATE steps.c ../support/pipeline.c ../support/watchdog.c)
+    target_include_directories(abuse_${file} PRIVATE ../support)
+endfunction()
 
 # abuse_rows(<file> <libraries and link options>...)
 function(abuse_rows file)
@@ -22,8 +24,7 @@ function(abuse_rows file)
 endfunction()
 
 abuse_rows(sched_deque support_async_objects)
-abuse_rows(sched_windows support_async_step)
-target_sources(abuse_sched_windows PRIVATE steps.c)
+abuse_stepped(sched_windows)
 abuse_rows(sched_tasks support_async)
 abuse_rows(sched_wake support_async_objects -Wl,--wrap=os_futex_wake)
 abuse_rows(life_pool support_async)
@@ -53,5 +54,4 @@ target_compile_definitions(abuse_life_plugin PRIVATE
     PLUGIN_STAYING="$<TARGET_FILE:abuse_plugin_staying>")
 abuse_rows(life_threads support_async_objects)
 abuse_rows(life_env support_async_static -Wl,--wrap=clock_gettime)
-abuse_rows(sched_owners support_async_step)
-target_sources(abuse_sched_owners PRIVATE steps.c)
+abuse_stepped(sched_owners)
