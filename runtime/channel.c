@@ -141,9 +141,7 @@ void channel_after_fork(struct channel *channel)
 {
     /* relaxed (all): there is one thread */
     size_t items = queue_after_fork(&channel->queue);
-    bool abandoned = load_relaxed(&channel->abandoned);
-    if ((abandoned || load_relaxed(&channel->ended) != ASYNC_OK) &&
-        !queue_closed(&channel->queue)) {
+    if (load_relaxed(&channel->ended) != ASYNC_OK && !queue_closed(&channel->queue)) {
         queue_close(&channel->queue);
     }
     if (queue_closed(&channel->queue) && load_relaxed(&channel->ended) == ASYNC_OK) {
