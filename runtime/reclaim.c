@@ -42,8 +42,10 @@
 
 #include <pthread.h>
 
+#ifndef SCAN_LEAST
 #define SCAN_LEAST 8   /* a list shorter than this is not worth a scan */
 #define SCAN_MOST 64   /* a list this much longer than after the last scan starts one */
+#endif
 #define BATCH 128      /* objects that are looked up in one pass over the records */
 #define BUCKETS 256    /* of the table of one pass; a power of two, at least twice BATCH */
 #define SPARES 16      /* records for threads that arrive when there is no memory */
