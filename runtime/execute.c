@@ -60,6 +60,7 @@ bool strand_prepare(struct strand *strand)
     struct store *store = end->out.store;
     size_t largest = head->input_size, bytes;
     strand->called_back = has_callbacks(head);
+    if (!queue_prepare(&strand->stage[0]->out.queue)) { return false; }
     /* One for a range's items, for a first copy of what must not be written to, for each stage that needs another place. */
     size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back ? 1 : 0;
     for (unsigned i = strand->stages; i-- > 0;) {
