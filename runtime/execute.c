@@ -256,7 +256,8 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
             reader->post(items, &kept, reader->post_context);
             kept = min_size(kept, count);
         }
-        struct pass chunk = {.in = items, .out = whole.out + whole.made * task->out.item_size, .count = kept};
+        struct pass chunk = {.in = items, .count = kept};
+        if (whole.out != NULL) { chunk.out = whole.out + whole.made * task->out.item_size; } /* NULL: an emit task */
         if (passes(task)) {
             memcpy(chunk.out, chunk.in, kept * task->out.item_size);
             chunk.done = chunk.made = kept;
