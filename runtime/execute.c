@@ -262,13 +262,22 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
             memcpy(chunk.out, chunk.in, kept * task->out.item_size);
             chunk.done = chunk.made = kept;
         } else {
+            strand->position[stage] += whole.done;
             pass_chunks(strand, stage, &chunk);
+            strand->position[stage] -= whole.done;
         }
         whole.chunks += chunk.chunks;
         whole.made += chunk.made;
         whole.stop = chunk.stop;
         whole.failed = chunk.failed;
-        whole.done += chunk.stop ? chunk.done : count;
+        size_t failed = chunk.failed ? 1 : 0, read = chunk.done + failed;
+        if (chunk.stop && kept < count) {
+            /* What the callback left over lies together; in the places behind it there are no items any more. */
+            channel_discard(strand->origins[o].channel, items + read * task->input_size, kept - read);
+            whole.done += count - failed;
+        } else {
+            whole.done += chunk.stop ? chunk.done : count;
+        }
     }
     *pass = whole;
 }

@@ -588,9 +588,6 @@ int fuzz_one(const uint8_t *data, size_t size)
     }
     for (unsigned k = 0; k < node_count; k++) {
         node *n = &nodes[k];
-        if (n->function >= CANCELS && n->function < READS && n->inner != NULL) {
-            n->pool = NULL;
-        }
         async_writer_release(n->writer);
         async_reader_release(n->reader);
         n->writer = NULL;
