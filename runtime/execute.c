@@ -99,7 +99,12 @@ void strand_free(struct strand *strand)
 
 void strand_discard_input(struct strand *strand, size_t from)
 {
-    size_t size = strand->stage[strand->stages - 1]->input_size, at = 0;
+    struct async_task *head = strand->stage[strand->stages - 1];
+    size_t size = head->input_size, at = 0;
+    /* What a source's function gave, where nothing else was to become of it, is an output of the task. */
+    if (head->source.kind == ASYNC_SOURCE_NEXT && passes(head) && from < strand->count) {
+        channel_discard(&head->out, strand->input.items + from * size, strand->count - from);
+    }
     for (unsigned i = 0; i < strand->origin_count; i++) {
         size_t end = at + strand->origins[i].count;
         if (from < end) {
