@@ -15,12 +15,12 @@
 #define FAULTS (FAULT_CLOCK + 1)
 #define REFUSE_MS 8000 /* a call that can be refused has that long to say so */
 
-static struct injection     armed; /* written while no other thread is in the library */
-static atomic_bool          failing;
+static struct injection armed; /* written while no other thread is in the library */
+static atomic_bool failing;
 static atomic_uint_fast64_t seen[FAULTS], failed, began_ms;
 static _Atomic(const char *) call_now, held_on;
-static atomic_bool          call_can_be_refused;
-static atomic_int_fast64_t  live;
+static atomic_bool call_can_be_refused;
+static atomic_int_fast64_t live;
 
 static uint64_t ms_now(void)
 {
@@ -118,11 +118,11 @@ void *fault_malloc(size_t size);
 void *fault_calloc(size_t count, size_t size);
 void *fault_realloc(void *memory, size_t size);
 void *fault_aligned_alloc(size_t alignment, size_t size);
-void  fault_free(void *memory);
-int   fault_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*body)(void *),
-                           void *argument);
-long  fault_syscall(long number, ...);
-int   fault_clock_gettime(clockid_t clock, struct timespec *now);
+void fault_free(void *memory);
+int fault_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*body)(void *),
+                         void *argument);
+long fault_syscall(long number, ...);
+int fault_clock_gettime(clockid_t clock, struct timespec *now);
 
 static void *given(void *memory)
 {
@@ -178,7 +178,7 @@ int fault_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *
 long fault_syscall(long number, ...)
 {
     va_list list;
-    long    a[6];
+    long a[6];
     va_start(list, number);
     for (unsigned i = 0; i < 6; i++) {
         a[i] = va_arg(list, long);

@@ -6,12 +6,12 @@
 /* A range, a function, a reader. */
 static void run_map(trial *t)
 {
-    uint64_t      items[50];
-    async_source  source = async_source_range(0, 200);
-    async_pool   *pool = trial_pool(t, NULL);
-    async_reader *r = ADD(t, pool, .name = "map", .source = &source, .each = trial_copy_each,
-                          .max_chunksize = 16, .context = t, .discard = trial_discard,
-                          .release = trial_release);
+    uint64_t items[50];
+    async_source source = async_source_range(0, 200);
+    async_pool *pool = trial_pool(t, NULL);
+    async_reader *r =
+        ADD(t, pool, .name = "map", .source = &source, .each = trial_copy_each, .max_chunksize = 16,
+            .context = t, .discard = trial_discard, .release = trial_release);
     for (unsigned i = 0; r != NULL && i < 4; i++) {
         trial_read(t, r, items, 50, ASYNC_OK, 50);
     }
@@ -27,9 +27,9 @@ static void run_map(trial *t)
 /* Item by item: more results than one part of the output's queue holds. */
 static void run_singles(trial *t)
 {
-    uint64_t      item;
-    async_source  source = async_source_range(0, 260);
-    async_pool   *pool = trial_pool(t, NULL);
+    uint64_t item;
+    async_source source = async_source_range(0, 260);
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *r = ADD(t, pool, .source = &source, .each = trial_copy_each, .context = t,
                           .max_chunksize = 1, .discard = trial_discard);
     for (unsigned i = 0; r != NULL && i < 260; i++) {
@@ -43,9 +43,9 @@ static void run_singles(trial *t)
 /* Three tasks; equal chunks, so that they run as one, then unequal ones. */
 static void chain(trial *t, const size_t chunks[3])
 {
-    uint64_t      items[20];
-    async_source  source = async_source_range(0, 200);
-    async_pool   *pool = trial_pool(t, &(async_pool_options){ .name = "chain" });
+    uint64_t items[20];
+    async_source source = async_source_range(0, 200);
+    async_pool *pool = trial_pool(t, &(async_pool_options){ .name = "chain" });
     async_reader *a = ADD(t, pool, .source = &source, .each = trial_copy_each, .min_count = 20,
                           .max_chunksize = chunks[0], .context = t, .discard = trial_discard);
     async_reader *b = ADD(t, pool, .input = a, .batch = trial_copy_batch, .context = t,
@@ -79,7 +79,7 @@ static void run_strand(trial *t)
 static int emit_half(const void *in, size_t count, size_t *done, async_emitter *out, void *context)
 {
     for (*done = 0; *done < count; ++*done) {
-        uint64_t     item = ((const uint64_t *)in)[*done], half = item / 2;
+        uint64_t item = ((const uint64_t *)in)[*done], half = item / 2;
         async_status status = ASYNC_OK;
         if (item % 2 == 0) {
             while (trial_again(context, "async_emit", status = async_emit(out, &half, 1))) {
@@ -94,9 +94,9 @@ static int emit_half(const void *in, size_t count, size_t *done, async_emitter *
 
 static void run_filter(trial *t)
 {
-    uint64_t      items[10];
-    async_source  source = async_source_range(0, 200);
-    async_pool   *pool = trial_pool(t, NULL);
+    uint64_t items[10];
+    async_source source = async_source_range(0, 200);
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *r = ADD(t, pool, .source = &source, .emit = emit_half, .max_chunksize = 8,
                           .context = t, .discard = trial_discard);
     for (unsigned i = 0; r != NULL && i < 10; i++) {
@@ -124,13 +124,13 @@ static int sink_rising(const void *items, size_t count, void *context)
 /* Ordered, with an emit task behind, streamed: every item in its place. */
 static void run_ordered(trial *t)
 {
-    async_source  source = async_source_range(0, 200);
-    async_pool   *pool = trial_pool(t, NULL);
+    async_source source = async_source_range(0, 200);
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *a = ADD(t, pool, .source = &source, .batch = trial_copy_batch, .context = t,
                           .max_chunksize = 3, .order = ASYNC_ORDERED, .discard = trial_discard);
-    async_reader *b = ADD(t, pool, .input = a, .emit = trial_copy_emit, .context = t,
-                          .max_chunksize = 6, .order = ASYNC_ORDERED, .max_parallel = 2,
-                          .discard = trial_discard);
+    async_reader *b =
+        ADD(t, pool, .input = a, .emit = trial_copy_emit, .context = t, .max_chunksize = 6,
+            .order = ASYNC_ORDERED, .max_parallel = 2, .discard = trial_discard);
     SURELY(async_reader_release(a));
     if (b != NULL) {
         TRY(t, ASYNC_OK, async_reader_for_each(b, sink_rising, t, async_forever()));
@@ -145,9 +145,9 @@ static void run_ordered(trial *t)
 static void run_serial(trial *t)
 {
     t->end = 150;
-    uint64_t      items[30];
-    async_source  source = async_source_from(trial_next, t, sizeof items[0]);
-    async_pool   *pool = trial_pool(t, NULL);
+    uint64_t items[30];
+    async_source source = async_source_from(trial_next, t, sizeof items[0]);
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *r = ADD(t, pool, .source = &source, .batch = trial_copy_batch, .max_parallel = 1,
                           .max_chunksize = 4, .context = t, .discard = trial_discard);
     for (unsigned i = 0; r != NULL && i < 5; i++) {
@@ -165,13 +165,13 @@ static void run_serial(trial *t)
 static void run_read_all(trial *t)
 {
     t->end = 1000;
-    async_source  source = async_source_from(trial_next, t, sizeof(uint64_t));
-    async_pool   *pool = trial_pool(t, NULL);
+    async_source source = async_source_from(trial_next, t, sizeof(uint64_t));
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *r = ADD(t, pool, .source = &source, .each = trial_copy_each, .context = t,
                           .max_chunksize = 100, .discard = trial_discard);
     async_status status = r == NULL ? ASYNC_OK : ASYNC_TIMEOUT;
     while (status != ASYNC_OK) {
-        void  *items = NULL;
+        void *items = NULL;
         size_t count = 0;
         inject_enter("async_reader_read_all", true);
         status = async_reader_read_all(r, &items, &count, async_forever());
@@ -193,9 +193,9 @@ static void run_borrow(trial *t)
 {
     async_writer *writer = NULL;
     async_reader *single = NULL;
-    async_source  source = async_source_range(50, 100);
-    async_pool   *pool = trial_pool(t, NULL);
-    async_view    views[3] = { { 0 } };
+    async_source source = async_source_range(50, 100);
+    async_pool *pool = trial_pool(t, NULL);
+    async_view views[3] = { { 0 } };
     if (trial_channel(t, 0, &writer, &single)) {
         for (unsigned i = 0; i < 50; i++) {
             trial_write(t, writer, i, 1);
@@ -232,13 +232,13 @@ static void run_borrow(trial *t)
 
 /* As a compressor's: big blocks from a file, worked on in parallel, written in their order. */
 struct piece {
-    uint64_t      number;
+    uint64_t number;
     unsigned char bytes[32 * 1024];
 };
 
 static int next_piece(void *items, size_t count, size_t *got, void *context)
 {
-    trial        *t = context;
+    trial *t = context;
     struct piece *pieces = items;
     for (; *got < count && t->next < t->end; ++*got) {
         pieces[*got].number = t->next++;
@@ -251,7 +251,7 @@ static int sum_pieces(const void *in, void *out, size_t count, size_t *done, voi
 {
     (void)done;
     const struct piece *from = in;
-    struct piece       *to = out;
+    struct piece *to = out;
     for (size_t i = 0; i < count; i++) {
         to[i].number = from[i].number;
         for (size_t k = 0; k < sizeof from->bytes; k++) {
@@ -264,7 +264,7 @@ static int sum_pieces(const void *in, void *out, size_t count, size_t *done, voi
 
 static int write_piece(const void *items, size_t count, void *context)
 {
-    trial              *t = context;
+    trial *t = context;
     const struct piece *pieces = items;
     for (size_t i = 0; i < count; i++) {
         EXPECT(t, pieces[i].number == t->count);
@@ -278,8 +278,8 @@ static int write_piece(const void *items, size_t count, void *context)
 static void run_compressor(trial *t)
 {
     t->end = 20;
-    async_source  source = async_source_from(next_piece, t, sizeof(struct piece));
-    async_pool   *pool = trial_pool(t, &(async_pool_options){ .readers_help = true });
+    async_source source = async_source_from(next_piece, t, sizeof(struct piece));
+    async_pool *pool = trial_pool(t, &(async_pool_options){ .readers_help = true });
     async_reader *a = ADD(t, pool, .name = "read", .source = &source, .max_chunksize = 1,
                           .max_parallel = 1, .context = t, .order = ASYNC_ORDERED);
     async_reader *b = ADD(t, pool, .name = "deflate", .input = a, .batch = sum_pieces,
@@ -294,15 +294,10 @@ static void run_compressor(trial *t)
 }
 
 const trial_kind pipeline_kinds[] = {
-    { "map", run_map },
-    { "singles", run_singles },
-    { "chain", run_chain },
-    { "strand", run_strand },
-    { "filter", run_filter },
-    { "ordered", run_ordered },
-    { "serial", run_serial },
-    { "read_all", run_read_all },
-    { "borrow", run_borrow },
-    { "compressor", run_compressor },
+    { "map", run_map },       { "singles", run_singles },
+    { "chain", run_chain },   { "strand", run_strand },
+    { "filter", run_filter }, { "ordered", run_ordered },
+    { "serial", run_serial }, { "read_all", run_read_all },
+    { "borrow", run_borrow }, { "compressor", run_compressor },
     { NULL, NULL },
 };

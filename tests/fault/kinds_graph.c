@@ -10,9 +10,9 @@
 /* Three inputs, one of them given later; to its end. */
 static void run_fan_in(trial *t)
 {
-    async_source  sources[3] = { async_source_range(0, 20), async_source_range(20, 20),
-                                 async_source_range(40, 20) };
-    async_pool   *pool = trial_pool(t, NULL);
+    async_source sources[3] = { async_source_range(0, 20), async_source_range(20, 20),
+                                async_source_range(40, 20) };
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *in[3];
     for (unsigned i = 0; i < 3; i++) {
         in[i] = ADD(t, pool, .source = &sources[i], .each = trial_copy_each, .context = t,
@@ -37,8 +37,8 @@ static void run_fan_in(trial *t)
 static void run_two_pools(trial *t)
 {
     t->patient = true;
-    async_source  source = async_source_range(0, 60);
-    async_pool   *first = trial_pool(t, NULL), *second = trial_pool(t, NULL);
+    async_source source = async_source_range(0, 60);
+    async_pool *first = trial_pool(t, NULL), *second = trial_pool(t, NULL);
     async_reader *a = ADD(t, first, .source = &source, .each = trial_copy_each, .context = t,
                           .max_chunksize = 9, .discard = trial_discard);
     async_reader *b = ADD(t, second, .input = a, .batch = trial_copy_batch, .context = t,
@@ -62,9 +62,9 @@ static void run_two_pools(trial *t)
 /* ── Plain channels: a thread that writes and one that reads, both waiting for the other ─────── */
 
 struct writing_thread {
-    trial        *t;
+    trial *t;
     async_writer *writer;
-    unsigned      batch;
+    unsigned batch;
 };
 
 static void write_all(void *arg)
@@ -79,9 +79,9 @@ static void write_all(void *arg)
 static void write_and_read(trial *t, size_t capacity, unsigned batch)
 {
     struct writing_thread w = { .t = t, .batch = batch };
-    async_reader         *reader = NULL;
-    uint64_t              items[10];
-    thread                other;
+    async_reader *reader = NULL;
+    uint64_t items[10];
+    thread other;
     if (trial_channel(t, capacity, &w.writer, &reader)) {
         thread_start(&other, write_all, &w);
         for (unsigned i = 0; i < 20; i++) {
@@ -127,7 +127,7 @@ static void run_callbacks(trial *t)
 {
     async_writer *writer = NULL;
     async_reader *reader = NULL;
-    async_pool   *pool = trial_pool(t, NULL);
+    async_pool *pool = trial_pool(t, NULL);
     if (trial_channel(t, 0, &writer, &reader)) {
         async_reader *r = ADD(t, pool, .input = reader, .each = trial_copy_each, .context = t,
                               .max_chunksize = 30, .discard = trial_discard);
@@ -154,7 +154,7 @@ static void run_gather(trial *t)
 {
     async_writer *writer = NULL;
     async_reader *reader = NULL;
-    async_pool   *pool = trial_pool(t, NULL);
+    async_pool *pool = trial_pool(t, NULL);
     if (trial_channel(t, 0, &writer, &reader)) {
         async_reader *r = ADD(t, pool, .input = reader, .batch = trial_copy_batch, .context = t,
                               .max_chunksize = 10, .discard = trial_discard);
@@ -173,7 +173,7 @@ static void run_gather(trial *t)
 /* A function that reads another task's output, of its own pool and of another. */
 static int read_inner(const void *in, void *out, void *context)
 {
-    trial       *t = context;
+    trial *t = context;
     async_status status;
     (void)in;
     while (trial_again(t, "async_reader_read inside a task",
@@ -220,14 +220,14 @@ static void run_nested_pools(trial *t)
 /* ── Changes while a thread reads ────────────────────────────────────────────────────────────── */
 
 struct reading_thread {
-    trial        *t;
+    trial *t;
     async_reader *reader;
 };
 
 static void read_until_end(void *arg)
 {
     struct reading_thread *r = arg;
-    uint64_t               items[10];
+    uint64_t items[10];
     for (unsigned i = 0; i < 6; i++) {
         trial_read(r->t, r->reader, items, 10, ASYNC_OK, 10);
     }
@@ -235,10 +235,10 @@ static void read_until_end(void *arg)
 
 static void run_resize(trial *t)
 {
-    async_source          source = async_source_range(0, 60);
-    async_pool           *pool = trial_pool(t, NULL);
+    async_source source = async_source_range(0, 60);
+    async_pool *pool = trial_pool(t, NULL);
     struct reading_thread r = { .t = t };
-    thread                other;
+    thread other;
     r.reader = ADD(t, pool, .source = &source, .each = trial_copy_each, .context = t,
                    .max_chunksize = 2, .discard = trial_discard);
     if (r.reader != NULL) {
@@ -260,7 +260,7 @@ static void run_resize(trial *t)
 
 static int make_each(const void *in, void *out, void *context)
 {
-    trial   *t = context;
+    trial *t = context;
     uint64_t item = *(const uint64_t *)in;
     *(uint64_t *)out = item;
     atomic_fetch_add(&t->made[item % TRIAL_ITEMS], 1);
@@ -281,9 +281,9 @@ enum ending { CANCEL_TASK, CANCEL_READER, CANCEL_POOL, REMOVE, LEAVE, DROP, DRAI
 
 static void end_by(trial *t, enum ending how)
 {
-    uint64_t      items[20];
-    async_source  source = async_source_range(0, 1000);
-    async_pool   *pool = trial_pool(t, NULL);
+    uint64_t items[20];
+    async_source source = async_source_range(0, 1000);
+    async_pool *pool = trial_pool(t, NULL);
     async_reader *a = ADD(t, pool, .source = &source, .each = make_each, .max_chunksize = 16,
                           .min_count = 64, .context = t, .discard = trial_discard);
     async_reader *b = ADD(t, pool, .input = a, .name = "last", .max_chunksize = 7);

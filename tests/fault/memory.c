@@ -17,9 +17,10 @@ static uint64_t pass(const trial_kind *kind, unsigned n, bool persists, unsigned
 {
     uint64_t at = 0, failed;
     do {
-        static trial     t;
-        struct injection fault = { .fault = FAULT_MEMORY, .at = ++at, .persists = persists,
-                                   .held_ms = 5 };
+        static trial t;
+        struct injection fault = {
+            .fault = FAULT_MEMORY, .at = ++at, .persists = persists, .held_ms = 5
+        };
         t = (trial){ .n = n, .fault = fault };
         inject_arm(&fault);
         kind->run(&t);
@@ -56,8 +57,8 @@ static unsigned leaks(bool persists)
                 grown = inject_live() - before;
             }
             if (grown > 0) {
-                fprintf(stderr, "%s %u: %" PRId64 " allocations more after each pass\n",
-                        kind->name, n, grown);
+                fprintf(stderr, "%s %u: %" PRId64 " allocations more after each pass\n", kind->name,
+                        n, grown);
                 wrong++;
             }
         }
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
     trial_arguments(argc, argv);
     struct injection once = { .fault = FAULT_MEMORY };
     struct injection persisting = { .fault = FAULT_MEMORY, .persists = true, .held_ms = 5 };
-    unsigned         failed = trial_sweep(&once, "F42 one allocation fails", false, 0);
+    unsigned failed = trial_sweep(&once, "F42 one allocation fails", false, 0);
     failed += trial_sweep(&persisting, "F42 all allocations fail from one on", false, 0);
     if (argc <= 3) {
         failed += leaks(false) + leaks(true);

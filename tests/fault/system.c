@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define MOST 15 /* a thread that looks for work reads the clock again and again */
+#define MOST 12 /* a thread that looks for work reads the clock again and again */
 
 int main(int argc, char **argv)
 {
     static const struct {
         struct injection fault;
-        const char      *what;
-        bool             may_abort;
+        const char *what;
+        bool may_abort;
     } sweeps[] = {
         { { .fault = FAULT_WAIT, .error = EINTR }, "F15 futex wait: EINTR", false },
         { { .fault = FAULT_WAIT, .error = EAGAIN }, "F15 futex wait: EAGAIN", false },

@@ -24,9 +24,6 @@
 #endif
 #ifdef LEAK_CHECK
 #include <sanitizer/lsan_interface.h>
-#define N_STEP 2 /* a look for leaks takes long: not every size */
-#else
-#define N_STEP 1
 #endif
 
 #define REFUSALS 3        /* of a fault that persists, before it is over */
@@ -78,7 +75,7 @@ bool trial_again(trial *t, const char *call, async_status status)
 
 async_pool *trial_pool(trial *t, const async_pool_options *options)
 {
-    async_pool  *pool;
+    async_pool *pool;
     async_status status;
     do {
         pool = (async_pool *)(uintptr_t)64;
@@ -116,8 +113,9 @@ async_reader *trial_task(trial *t, async_pool *pool, async_task_options options)
 
 bool trial_channel(trial *t, size_t capacity, async_writer **writer, async_reader **reader)
 {
-    async_channel_options options = { .capacity = capacity, .discard = trial_discard,
-                                      .release = trial_release, .context = t };
+    async_channel_options options = {
+        .capacity = capacity, .discard = trial_discard, .release = trial_release, .context = t
+    };
     *writer = NULL;
     *reader = NULL;
     TRY(t, ASYNC_OK, async_channel_create(writer, reader, sizeof(uint64_t), &options));
@@ -128,7 +126,7 @@ bool trial_channel(trial *t, size_t capacity, async_writer **writer, async_reade
 bool trial_read(trial *t, async_reader *reader, uint64_t *items, size_t count, async_status wanted,
                 size_t expected)
 {
-    size_t       sum = 0;
+    size_t sum = 0;
     async_status status;
     do {
         size_t got = SIZE_MAX;
@@ -148,10 +146,10 @@ bool trial_read(trial *t, async_reader *reader, uint64_t *items, size_t count, a
 void trial_read_rest(trial *t, async_reader *reader, async_status wanted, size_t expected)
 {
     async_status status = reader == NULL ? wanted : ASYNC_OK;
-    size_t       sum = 0;
+    size_t sum = 0;
     while (status == ASYNC_OK && sum <= TRIAL_ITEMS) {
         uint64_t item;
-        size_t   got = 0;
+        size_t got = 0;
         do {
             inject_enter("async_reader_read", !t->patient);
             status = async_reader_read(reader, &item, 1, &got, async_forever());
@@ -167,8 +165,8 @@ void trial_read_rest(trial *t, async_reader *reader, async_status wanted, size_t
 
 void trial_write(trial *t, async_writer *writer, uint64_t first, size_t count)
 {
-    uint64_t     items[64];
-    size_t       sum = 0;
+    uint64_t items[64];
+    size_t sum = 0;
     async_status status;
     for (size_t i = 0; i < count; i++) {
         items[i] = first + i;
@@ -272,7 +270,7 @@ const trial_kind *trial_kind_at(unsigned i)
 
 static const char *fault_name(enum fault fault)
 {
-    static const char *const names[] = { "nothing",    "allocation",     "pthread_create",
+    static const char *const names[] = { "nothing",    "allocation",    "pthread_create",
                                          "futex wait", "futex wake-up", "clock" };
     return names[fault];
 }
@@ -334,7 +332,7 @@ static void print_file(int tasks, const char *id, const char *name)
 {
     char path[64], text[256];
     snprintf(path, sizeof path, "%s/%s", id, name);
-    int     file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+    int file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
     ssize_t got = file < 0 ? -1 : read(file, text, sizeof text - 1);
     if (got >= 0) {
         text[got] = '\0';
@@ -402,7 +400,7 @@ enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct inject
                          bool may_abort)
 {
     char output[4096];
-    int  pipes[2], status;
+    int pipes[2], status;
     if (pipe2(pipes, O_CLOEXEC) != 0) {
         give_up("pipe2: %s", strerror(errno));
     }
@@ -449,8 +447,8 @@ enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct inject
 /* ── All of them ─────────────────────────────────────────────────────────────────────────────── */
 
 static const char *only_kind;
-static int         only_n = -1;
-static uint64_t    only_at;
+static int only_n = -1;
+static uint64_t only_at;
 
 void trial_arguments(int argc, char **argv)
 {
@@ -465,16 +463,17 @@ bool trial_chosen(const trial_kind *kind, unsigned n)
            (only_n < 0 || (unsigned)only_n == n);
 }
 
-unsigned trial_sweep(const struct injection *fault, const char *what, bool may_abort,
-                     uint64_t most)
+unsigned trial_sweep(const struct injection *fault, const char *what, bool may_abort, uint64_t most)
 {
     unsigned failed = 0, runs = 0, aborted = 0, reached_kinds = 0;
     uint64_t began = now_ms();
     for (unsigned k = 0; trial_kind_at(k) != NULL; k++) {
         const trial_kind *kind = trial_kind_at(k);
-        for (unsigned n = 0; n <= 2; n += N_STEP) {
+        /* A process for each trial takes its time: not every size, but where threads are what fails
+         * (memory.c has all sizes in one process). */
+        for (unsigned n = 0; n <= 2; n += fault->fault == FAULT_THREAD || only_n == 1 ? 1 : 2) {
             struct injection one = *fault;
-            unsigned         missed = 0, reached = 0;
+            unsigned missed = 0, reached = 0;
             /* Threads meet otherwise each time: the number of calls varies a little. */
             for (one.at = only_at != 0 ? only_at : 1;
                  trial_chosen(kind, n) && missed < 3 && (most == 0 || one.at <= most); one.at++) {

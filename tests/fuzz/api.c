@@ -12,11 +12,11 @@
 #define CALLS 80
 
 static const uint8_t *bytes;
-static size_t         left;
-static async_pool    *pools[POOLS];
-static bool           pool_plain[POOLS]; /* of size 0 from its beginning on */
-static async_view     views[VIEWS];
-static unsigned       next_id;
+static size_t left;
+static async_pool *pools[POOLS];
+static bool pool_plain[POOLS]; /* of size 0 from its beginning on */
+static async_view views[VIEWS];
+static unsigned next_id;
 
 static unsigned take(unsigned below)
 {
@@ -43,8 +43,9 @@ static node *held_node(void)
 
 static void make_pool(void)
 {
-    unsigned           i = take(POOLS), workers = take(4), how = take(16);
-    async_pool_options options = { .readers_help = how & 1, .window = how & 2 ? 2 : 0,
+    unsigned i = take(POOLS), workers = take(4), how = take(16);
+    async_pool_options options = { .readers_help = how & 1,
+                                   .window = how & 2 ? 2 : 0,
                                    .max_threads = how & 4 ? 4 : 0 };
     if (pools[i] == NULL) {
         MUST(async_pool_create(&pools[i], workers, how & 8 ? NULL : &options) == ASYNC_OK);
@@ -104,9 +105,10 @@ static void make_channel(void)
     if (n == NULL) {
         return;
     }
-    unsigned              how = take(8);
-    async_channel_options options = { .capacity = take(6), .discard = node_discard,
-                                      .release = node_release, .context = n };
+    unsigned how = take(8);
+    async_channel_options options = {
+        .capacity = take(6), .discard = node_discard, .release = node_release, .context = n
+    };
     n->source = CHANNEL;
     MUST(async_channel_create(&n->writer, &n->reader, sizeof(item), &options) == ASYNC_OK);
     n->open = n->in_order = true;
@@ -120,7 +122,7 @@ static void make_channel(void)
 
 static void write_items(void)
 {
-    node    *n = any_node();
+    node *n = any_node();
     unsigned count = take(8), how = take(2);
     if (n == NULL || n->writer == NULL || next_id + count > IDS) {
         return;
@@ -130,7 +132,7 @@ static void write_items(void)
         items[k] = (item){ .id = next_id + k, .weight = WHOLE, .at = n->number };
         atomic_store(&n->made[next_id + k], WHOLE);
     }
-    size_t       written = 99;
+    size_t written = 99;
     async_status status = async_writer_write(n->writer, items, count, &written,
                                              how == 0 ? async_now() : async_within_ms(1));
     MUST(written <= count && (status == ASYNC_OK) == (written == count));
@@ -147,7 +149,7 @@ static void write_items(void)
 
 static void close_writer(void)
 {
-    node    *n = any_node();
+    node *n = any_node();
     unsigned how = take(3);
     if (n == NULL || n->writer == NULL) {
         return;
@@ -189,7 +191,7 @@ static void spread_failures(void)
 
 static void add_task(bool with_source)
 {
-    node    *n = new_node(), *input = with_source ? NULL : held_node();
+    node *n = new_node(), *input = with_source ? NULL : held_node();
     unsigned i = take(POOLS), how = take(64), fails = take(8), chunk = take(8), min = take(8);
     unsigned parallel = take(4);
     if (n == NULL || pools[i] == NULL || (!with_source && input == NULL)) {
@@ -236,7 +238,7 @@ static void add_task(bool with_source)
             nodes[k].in_order = false;
         }
     }
-    async_source       source;
+    async_source source;
     async_task_options options = { .name = how & 4 ? "fuzz" : NULL,
                                    .input = input != NULL ? input->reader : NULL,
                                    .min_count = min == 7 ? 40 : min,
@@ -284,7 +286,7 @@ static void add_input(void)
         return;
     }
     async_task *task = async_reader_task(n->reader);
-    bool        cycle = is_upstream(n, input), known = false;
+    bool cycle = is_upstream(n, input), known = false;
     for (unsigned i = 0; i < n->input_count; i++) {
         known = known || n->inputs[i] == input->number;
     }
@@ -319,7 +321,7 @@ static void set_touched(node *n)
 
 static void end_node(void)
 {
-    node    *n = held_node();
+    node *n = held_node();
     unsigned how = take(4);
     if (n == NULL) {
         return;
@@ -364,10 +366,14 @@ static void release_reader(void)
 static async_wait some_wait(const node *n)
 {
     switch (take(4)) {
-    case 0: return async_now();
-    case 1: return async_within_ms(1);
-    case 2: return async_per_item_ms(1);
-    default: return node_finite(n) ? async_forever() : async_within_ms(1);
+    case 0:
+        return async_now();
+    case 1:
+        return async_within_ms(1);
+    case 2:
+        return async_per_item_ms(1);
+    default:
+        return node_finite(n) ? async_forever() : async_within_ms(1);
     }
 }
 
@@ -381,11 +387,11 @@ static void ended(node *n, async_status status, size_t wanted, size_t got)
 
 static void read_items(void)
 {
-    node    *n = held_node();
+    node *n = held_node();
     unsigned count = take(24);
-    item     items[24];
+    item items[24];
     if (n != NULL && count > 0) {
-        size_t       got = 99;
+        size_t got = 99;
         async_status status = async_reader_read(n->reader, items, count, &got, some_wait(n));
         MUST(got <= count);
         node_read(n, items, got);
@@ -397,8 +403,8 @@ static void read_all(void)
 {
     node *n = held_node();
     if (n != NULL) {
-        void        *items = &items;
-        size_t       count = 99;
+        void *items = &items;
+        size_t count = 99;
         async_status status = async_reader_read_all(n->reader, &items, &count, some_wait(n));
         MUST((items != NULL) == (count > 0));
         node_read(n, items, count);
@@ -411,9 +417,9 @@ static void read_all(void)
 }
 
 struct sink {
-    node       *n;
-    unsigned    calls;
-    int         says;
+    node *n;
+    unsigned calls;
+    int says;
     atomic_uint running;
 };
 
@@ -428,7 +434,7 @@ static int sink(const void *items, size_t count, void *context)
 
 static void for_each(void)
 {
-    node       *n = held_node();
+    node *n = held_node();
     struct sink s = { .n = n, .calls = take(4), .says = (int)take(3) };
     if (n == NULL) {
         return;
@@ -436,7 +442,7 @@ static void for_each(void)
     static const int answers[] = { 0, 11, ASYNC_STOP };
     s.says = answers[s.says];
     async_status status = async_reader_for_each(n->reader, sink, &s, some_wait(n));
-    bool         stopped = s.says != 0 && s.calls == UINT32_MAX;
+    bool stopped = s.says != 0 && s.calls == UINT32_MAX;
     MUST(atomic_load(&s.running) == 0);
     if (stopped) {
         MUST(status == (s.says == ASYNC_STOP ? ASYNC_OK : ASYNC_FAILED));
@@ -448,7 +454,7 @@ static void for_each(void)
 
 static void borrow(void)
 {
-    node    *n = held_node();
+    node *n = held_node();
     unsigned v = take(VIEWS), count = 1 + take(12);
     if (n == NULL) {
         return;
@@ -469,9 +475,9 @@ static void borrow(void)
 
 static void look(void)
 {
-    node            *n = held_node();
+    node *n = held_node();
     async_task_stats stats;
-    async_error      error;
+    async_error error;
     for (unsigned i = 0; i < POOLS; i++) {
         size_t most = 0;
         for (unsigned k = 0; k < node_count; k++) {
@@ -494,11 +500,12 @@ static void look(void)
 
 static void misuse(void)
 {
-    node              *n = held_node();
-    async_pool        *pool = pools[take(POOLS)];
-    async_reader      *reader = (async_reader *)(uintptr_t)64;
-    async_source       empty = { 0 }, range = async_source_range(0, 1);
-    async_task_options both = { .source = &range, .input = n != NULL ? n->reader : NULL,
+    node *n = held_node();
+    async_pool *pool = pools[take(POOLS)];
+    async_reader *reader = (async_reader *)(uintptr_t)64;
+    async_source empty = { 0 }, range = async_source_range(0, 1);
+    async_task_options both = { .source = &range,
+                                .input = n != NULL ? n->reader : NULL,
                                 .max_chunksize = take(2) ? ASYNC_CHUNK_AUTO : 0 };
     async_task_options bad[] = {
         { .item_size = 8 },
@@ -543,27 +550,60 @@ static void misuse(void)
 static void call(void)
 {
     switch (take(21)) {
-    case 0: make_pool(); break;
-    case 1: resize_pool(); break;
-    case 2: destroy_pool(take(POOLS), take(2) ? ASYNC_DRAIN : ASYNC_DROP); break;
-    case 3: make_channel(); break;
+    case 0:
+        make_pool();
+        break;
+    case 1:
+        resize_pool();
+        break;
+    case 2:
+        destroy_pool(take(POOLS), take(2) ? ASYNC_DRAIN : ASYNC_DROP);
+        break;
+    case 3:
+        make_channel();
+        break;
     case 4:
-    case 5: write_items(); break;
-    case 6: close_writer(); break;
+    case 5:
+        write_items();
+        break;
+    case 6:
+        close_writer();
+        break;
     case 7:
-    case 8: add_task(true); break;
+    case 8:
+        add_task(true);
+        break;
     case 9:
-    case 10: add_task(false); break;
-    case 11: add_input(); break;
-    case 12: end_node(); break;
-    case 13: release_reader(); break;
+    case 10:
+        add_task(false);
+        break;
+    case 11:
+        add_input();
+        break;
+    case 12:
+        end_node();
+        break;
+    case 13:
+        release_reader();
+        break;
     case 14:
-    case 15: read_items(); break;
-    case 16: read_all(); break;
-    case 17: for_each(); break;
-    case 18: borrow(); break;
-    case 19: look(); break;
-    default: misuse();
+    case 15:
+        read_items();
+        break;
+    case 16:
+        read_all();
+        break;
+    case 17:
+        for_each();
+        break;
+    case 18:
+        borrow();
+        break;
+    case 19:
+        look();
+        break;
+    default:
+        misuse();
     }
 }
 

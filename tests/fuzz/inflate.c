@@ -19,10 +19,10 @@
 
 #define FILE_MAX 20000
 #define PLAIN_MAX (8u << 20)
-#define MUST(condition)                                                                            \
-    ((condition) ? (void)0                                                                         \
-                 : (fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition),      \
-                    abort()))
+#define MUST(condition) \
+    ((condition)        \
+         ? (void)0      \
+         : (fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition), abort()))
 
 /* ── What pgzip says, instead of its progress.c ──────────────────────────────────────────────── */
 
@@ -113,7 +113,7 @@ static enum verdict expected(const unsigned char *file, size_t size, size_t *pla
 /* ── The file ────────────────────────────────────────────────────────────────────────────────── */
 
 static unsigned char file_bytes[FILE_MAX];
-static size_t        file_size;
+static size_t file_size;
 
 static void put(const void *bytes, size_t size)
 {
@@ -135,8 +135,10 @@ static void put_number(uint32_t number)
 static void put_member(const uint8_t *data, size_t size)
 {
     static const unsigned char header[10] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3 };
-    z_stream stream = { .next_in = (unsigned char *)(uintptr_t)data, .avail_in = (uInt)size,
-                        .next_out = plain, .avail_out = PLAIN_MAX };
+    z_stream stream = { .next_in = (unsigned char *)(uintptr_t)data,
+                        .avail_in = (uInt)size,
+                        .next_out = plain,
+                        .avail_out = PLAIN_MAX };
     MUST(inflateInit2(&stream, -15) == Z_OK);
     inflate(&stream, Z_FINISH);
     uLong count = stream.total_out;
@@ -159,9 +161,10 @@ static void make_file(const uint8_t *data, size_t size)
         put(data, size);
     } else if (how == 3 && size >= 4) {
         unsigned char packed[FILE_MAX];
-        z_stream      stream = { .next_in = (unsigned char *)(uintptr_t)(data + 4),
-                                 .avail_in = (uInt)(size - 4 < 4096 ? size - 4 : 4096),
-                                 .next_out = packed, .avail_out = FILE_MAX };
+        z_stream stream = { .next_in = (unsigned char *)(uintptr_t)(data + 4),
+                            .avail_in = (uInt)(size - 4 < 4096 ? size - 4 : 4096),
+                            .next_out = packed,
+                            .avail_out = FILE_MAX };
         MUST(deflateInit2(&stream, 1 + data[0] % 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) == Z_OK);
         MUST(deflate(&stream, Z_FINISH) == Z_STREAM_END);
         size_t count = stream.total_out, at = (data[1] | (size_t)data[2] << 8) % count;
@@ -222,7 +225,7 @@ int fuzz_one(const uint8_t *data, size_t size)
         begin();
     }
     make_file(data, size);
-    size_t       plain_size;
+    size_t plain_size;
     enum verdict wanted = expected(file_bytes, file_size, &plain_size);
 
     int file = open(packed_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-node     nodes[NODES];
+node nodes[NODES];
 unsigned node_count;
-bool     any_cancel;
+bool any_cancel;
 
 void model_wrong(const char *file, int line, const char *format, ...)
 {
@@ -42,11 +42,11 @@ static void check_from(const item *i, uint32_t gives)
 
 static void goes(const item *i)
 {
-    node    *n = &nodes[i->at];
+    node *n = &nodes[i->at];
     unsigned gone = atomic_fetch_add(&n->gone[i->id], i->weight) + i->weight;
     /* An array's items are made by whoever draws them. */
-    unsigned made = n->source == ARRAY && n->function == PASS ? WHOLE
-                                                              : atomic_load(&n->made[i->id]);
+    unsigned made =
+        n->source == ARRAY && n->function == PASS ? WHOLE : atomic_load(&n->made[i->id]);
     if (gone > made) {
         WRONG("item %u of node %u: made %u, came out %u", i->id, i->at, made, gone);
     }
@@ -100,8 +100,8 @@ static void begin_call(node *n, size_t count)
 static void acts(node *n)
 {
     if (n->function == READS) {
-        item         i;
-        size_t       got;
+        item i;
+        size_t got;
         async_status status = async_reader_read(n->inner, &i, 1, &got, async_now());
         MUST(got == (status == ASYNC_OK));
         MUST(status != ASYNC_INVALID && status != ASYNC_NO_MEMORY && status != ASYNC_SYSTEM);
@@ -193,7 +193,9 @@ static int call_next(void *items, size_t count, size_t *got, void *context)
     MUST(atomic_fetch_add(&n->in_next, 1) == 0);
     MUST(!n->short_given && atomic_load(&n->released) == 0 && *got == 0 && count > 0);
     for (; *got < count && n->given < n->count; ++*got) {
-        item i = { .id = n->first + n->given++, .weight = WHOLE, .at = n->number,
+        item i = { .id = n->first + n->given++,
+                   .weight = WHOLE,
+                   .at = n->number,
                    .raw = n->function != PASS };
         if (n->function == PASS) {
             makes(n, &i, &i);
@@ -228,8 +230,8 @@ void node_release(void *context)
 
 void node_post(void *items, size_t *count, void *context)
 {
-    node  *n = context;
-    item  *all = items;
+    node *n = context;
+    item *all = items;
     size_t kept = 0;
     for (size_t k = 0; k < *count; k++) {
         check_from(&all[k], atomic_load(&n->gives));
@@ -270,11 +272,18 @@ void node_options(node *n, async_task_options *options, async_source *source)
         options->discard = node_discard;
     }
     switch (n->function) {
-    case PASS: break;
-    case EACH: options->each = call_each; break;
+    case PASS:
+        break;
+    case EACH:
+        options->each = call_each;
+        break;
     case FILTER:
-    case DOUBLE: options->emit = call_emit; break;
-    default: options->batch = call_batch; break;
+    case DOUBLE:
+        options->emit = call_emit;
+        break;
+    default:
+        options->batch = call_batch;
+        break;
     }
     if (n->source == NEXT) {
         *source = async_source_from(call_next, n, sizeof(item));
@@ -282,8 +291,9 @@ void node_options(node *n, async_task_options *options, async_source *source)
         *source = async_source_range(n->first, n->count);
     } else if (n->source == ARRAY) {
         for (unsigned i = 0; i < n->count; i++) {
-            n->array[i] = (item){ .id = n->first + i, .weight = WHOLE, .at = n->number,
-                                  .raw = n->function != PASS };
+            n->array[i] = (item){
+                .id = n->first + i, .weight = WHOLE, .at = n->number, .raw = n->function != PASS
+            };
         }
         *source = async_source_array(n->array, n->count, sizeof(item));
     }
@@ -312,7 +322,8 @@ void node_status(node *n, async_status status, size_t wanted, size_t got)
         WRONG("node %u: a read of %zu gives %zu and %s", n->number, wanted, got,
               async_status_name(status));
     }
-    if (n->pre_fails && n->source != CHANNEL && status == ASYNC_FAILED && n->sticky != ASYNC_FAILED) {
+    if (n->pre_fails && n->source != CHANNEL && status == ASYNC_FAILED &&
+        n->sticky != ASYNC_FAILED) {
         return; /* of this read, not of the stream */
     }
     if (n->sticky != ASYNC_OK && (status != n->sticky || got != 0)) {
@@ -342,8 +353,8 @@ static void check_complete(node *n)
 {
     MUST(atomic_load(&n->discarded) == 0);
     for (unsigned i = 0; i < IDS; i++) {
-        bool     own = n->source != NONE && n->source != CHANNEL && i >= n->first &&
-                   i < n->first + n->count;
+        bool own =
+            n->source != NONE && n->source != CHANNEL && i >= n->first && i < n->first + n->count;
         unsigned gone = atomic_load(&n->gone[i]), made = atomic_load(&n->made[i]);
         if (n->source == ARRAY && n->function == PASS) {
             made = own ? WHOLE : 0;

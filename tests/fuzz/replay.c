@@ -24,7 +24,7 @@ static void fatal(const char *path)
 
 static void run_file(const char *path)
 {
-    FILE    *file = fopen(path, "rbe");
+    FILE *file = fopen(path, "rbe");
     uint8_t *data = malloc(SIZE_LIMIT);
     if (file == NULL || data == NULL) {
         fatal(path);
@@ -38,7 +38,7 @@ static void run_file(const char *path)
     memcpy(exact, data, size);
     free(data);
     char note[300];
-    int  length = snprintf(note, sizeof note, "%s\n", path);
+    int length = snprintf(note, sizeof note, "%s\n", path);
     /* The name stands in front of whatever ends the program. */
     if (getenv("FUZZ_VERBOSE") != NULL && write(STDERR_FILENO, note, (size_t)length) < 0) {
         fatal(path);
@@ -57,7 +57,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 static void run_path(const char *path)
 {
-    struct stat     info;
+    struct stat info;
     struct dirent **entries;
     if (stat(path, &info) != 0) {
         fatal(path);

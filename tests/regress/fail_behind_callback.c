@@ -9,7 +9,7 @@ static void drop_odd(void *items, size_t *count, void *context)
 {
     (void)context;
     uint64_t *all = items;
-    size_t    kept = 0;
+    size_t kept = 0;
     for (size_t i = 0; i < *count; i++) {
         if (all[i] % 2 == 0) {
             all[kept++] = all[i];
@@ -21,20 +21,20 @@ static void drop_odd(void *items, size_t *count, void *context)
 int main(void)
 {
     for (unsigned n = 0; n <= 1; n++) {
-        ledger        seen;
-        probe         above = { .lost = &seen }, fails = { .fail_value = 24, .code = 7 };
-        uint64_t      items[100];
-        size_t        got;
-        async_error   error;
-        async_pool   *pool = pool_of(n);
+        ledger seen;
+        probe above = { .lost = &seen }, fails = { .fail_value = 24, .code = 7 };
+        uint64_t items[100];
+        size_t got;
+        async_error error;
+        async_pool *pool = pool_of(n);
         ledger_make(&seen, 200);
         async_reader *a = TASK(pool, .source = range_of(0, 100), .max_chunksize = 10,
                                .context = &above, .discard = probe_discard);
         if (async_reader_set_post(a, drop_odd, NULL, NULL, NULL) != ASYNC_OK) {
             give_up("no callback");
         }
-        async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .max_chunksize = 10,
-                               .context = &fails);
+        async_reader *b =
+            TASK(pool, .input = a, .batch = batch_copy, .max_chunksize = 10, .context = &fails);
         async_reader_release(a);
         async_status status = async_reader_read(b, items, 100, &got, async_forever());
         async_task_error(async_reader_task(b), &error);
