@@ -32,8 +32,8 @@ static void run_fan_in(trial *t)
     trial_all_read(t, 60);
 }
 
-/* One pool feeds the other; one output has two consumers, which are inputs of the last. Who waits in
- * one pool isn't told that the other is short of memory: it goes on when memory is back. */
+/* One pool feeds the other; one output has two consumers, which are inputs of the last. Who waits
+ * in one pool isn't told that the other is short of memory: it goes on when memory is back. */
 static void run_two_pools(trial *t)
 {
     t->patient = true;

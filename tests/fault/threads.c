@@ -1,6 +1,6 @@
 /* threads.c: F41: the n-th pthread_create fails, for every n, or all from there on, until it is
- * over. Calls say SYSTEM (inside a task BUSY), keep what they got or leave nothing, and the next try
- * works.
+ * over. Calls say SYSTEM (inside a task BUSY), keep what they got or leave nothing, and the next
+ * try works.
  *
  * Arguments: [kind [N [n]]]. */
 #include "trials.h"

@@ -103,8 +103,8 @@ enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct inject
 void trial_arguments(int argc, char **argv);
 bool trial_chosen(const trial_kind *kind, unsigned n);
 
-/* For every kind, n = 0 and 2 (threads: 1 too) and every `at`, until there are no calls left to fail; `most` bounds
- * `at` (0: no bound). `fault` says the rest. Returns how many trials failed. */
+/* For every kind, n = 0 and 2 (threads: 1 too) and every `at`, until there are no calls left to
+ * fail; `most` bounds `at` (0: no bound). `fault` says the rest. Returns how many trials failed. */
 unsigned trial_sweep(const struct injection *fault, const char *what, bool may_abort,
                      uint64_t most);
 

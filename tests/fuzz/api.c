@@ -1,24 +1,23 @@
 /* api.c: bytes as a sequence of public calls: pools, tasks of each kind, channels, reads of each
  * kind, resizes, cancels, removals, endings and bad arguments, by one client thread while workers
  * run. What must hold is in model.c. */
+#include "api.h"
 #include "fuzz.h"
-#include "model.h"
 #include "pipeline.h"
 
 #include <string.h>
 
 #define POOLS 3
-#define VIEWS 3
 #define CALLS 80
 
 static const uint8_t *bytes;
 static size_t left;
 static async_pool *pools[POOLS];
 static bool pool_plain[POOLS]; /* of size 0 from its beginning on */
-static async_view views[VIEWS];
+async_view fuzz_views[VIEWS];
 static unsigned next_id;
 
-static unsigned take(unsigned below)
+unsigned fuzz_take(unsigned below)
 {
     if (left == 0) {
         return 0;
@@ -29,11 +28,11 @@ static unsigned take(unsigned below)
 
 static node *any_node(void)
 {
-    return node_count == 0 ? NULL : &nodes[take(node_count)];
+    return node_count == 0 ? NULL : &nodes[fuzz_take(node_count)];
 }
 
 /* A node whose reader the client holds. */
-static node *held_node(void)
+node *fuzz_held_node(void)
 {
     node *n = any_node();
     return n != NULL && n->reader != NULL ? n : NULL;
@@ -43,7 +42,7 @@ static node *held_node(void)
 
 static void make_pool(void)
 {
-    unsigned i = take(POOLS), workers = take(4), how = take(16);
+    unsigned i = fuzz_take(POOLS), workers = fuzz_take(4), how = fuzz_take(16);
     async_pool_options options = { .readers_help = how & 1,
                                    .window = how & 2 ? 2 : 0,
                                    .max_threads = how & 4 ? 4 : 0 };
@@ -56,7 +55,7 @@ static void make_pool(void)
 
 static void resize_pool(void)
 {
-    unsigned i = take(POOLS), workers = take(4);
+    unsigned i = fuzz_take(POOLS), workers = fuzz_take(4);
     if (pools[i] != NULL) {
         MUST(async_pool_set_size(pools[i], workers) == ASYNC_OK);
         pool_plain[i] = false;
@@ -105,9 +104,9 @@ static void make_channel(void)
     if (n == NULL) {
         return;
     }
-    unsigned how = take(8);
+    unsigned how = fuzz_take(8);
     async_channel_options options = {
-        .capacity = take(6), .discard = node_discard, .release = node_release, .context = n
+        .capacity = fuzz_take(6), .discard = node_discard, .release = node_release, .context = n
     };
     n->source = CHANNEL;
     MUST(async_channel_create(&n->writer, &n->reader, sizeof(item), &options) == ASYNC_OK);
@@ -123,7 +122,7 @@ static void make_channel(void)
 static void write_items(void)
 {
     node *n = any_node();
-    unsigned count = take(8), how = take(2);
+    unsigned count = fuzz_take(8), how = fuzz_take(2);
     if (n == NULL || n->writer == NULL || next_id + count > IDS) {
         return;
     }
@@ -150,7 +149,7 @@ static void write_items(void)
 static void close_writer(void)
 {
     node *n = any_node();
-    unsigned how = take(3);
+    unsigned how = fuzz_take(3);
     if (n == NULL || n->writer == NULL) {
         return;
     }
@@ -191,29 +190,30 @@ static void spread_failures(void)
 
 static void add_task(bool with_source)
 {
-    node *n = new_node(), *input = with_source ? NULL : held_node();
-    unsigned i = take(POOLS), how = take(64), fails = take(8), chunk = take(8), min = take(8);
-    unsigned parallel = take(4);
+    node *n = new_node(), *input = with_source ? NULL : fuzz_held_node();
+    unsigned i = fuzz_take(POOLS), how = fuzz_take(64), fails = fuzz_take(8), chunk = fuzz_take(8),
+             min = fuzz_take(8);
+    unsigned parallel = fuzz_take(4);
     if (n == NULL || pools[i] == NULL || (!with_source && input == NULL)) {
         return;
     }
     n->pool = pools[i];
-    n->function = (enum function)take(READS + 1);
-    n->source = with_source ? (enum source)(RANGE + take(3)) : NONE;
+    n->function = (enum function)fuzz_take(READS + 1);
+    n->source = with_source ? (enum source)(RANGE + fuzz_take(3)) : NONE;
     if (n->source == RANGE && n->function == PASS) {
         n->function = EACH;
     }
     if (n->function == READS && (input == NULL || nodes[0].reader == NULL)) {
         n->function = BATCH;
     }
-    n->count = with_source ? take(16) : 0;
+    n->count = with_source ? fuzz_take(16) : 0;
     if (next_id + n->count > IDS) {
         *n = (node){ .fail_id = 0 };
         return;
     }
     n->first = next_id;
     next_id += n->count;
-    n->fail_id = fails < 2 && n->function != PASS ? take(IDS) : UINT32_MAX;
+    n->fail_id = fails < 2 && n->function != PASS ? fuzz_take(IDS) : UINT32_MAX;
     n->source_fails = n->source == NEXT && fails == 2;
     n->max_chunk = chunk == 7 ? 0 : chunk;
     n->max_parallel = parallel == 3 ? 0 : parallel;
@@ -281,7 +281,7 @@ static bool is_upstream(const node *n, const node *of)
 
 static void add_input(void)
 {
-    node *n = held_node(), *input = held_node();
+    node *n = fuzz_held_node(), *input = fuzz_held_node();
     if (n == NULL || input == NULL || n->source == CHANNEL) {
         return;
     }
@@ -321,8 +321,8 @@ static void set_touched(node *n)
 
 static void end_node(void)
 {
-    node *n = held_node();
-    unsigned how = take(4);
+    node *n = fuzz_held_node();
+    unsigned how = fuzz_take(4);
     if (n == NULL) {
         return;
     }
@@ -353,7 +353,7 @@ static void end_node(void)
 
 static void release_reader(void)
 {
-    node *n = held_node();
+    node *n = fuzz_held_node();
     if (n != NULL) {
         async_reader_release(n->reader);
         n->reader = NULL;
@@ -361,121 +361,11 @@ static void release_reader(void)
     }
 }
 
-/* ── Reading ─────────────────────────────────────────────────────────────────────────────────── */
-
-static async_wait some_wait(const node *n)
-{
-    switch (take(4)) {
-    case 0:
-        return async_now();
-    case 1:
-        return async_within_ms(1);
-    case 2:
-        return async_per_item_ms(1);
-    default:
-        return node_finite(n) ? async_forever() : async_within_ms(1);
-    }
-}
-
-static void ended(node *n, async_status status, size_t wanted, size_t got)
-{
-    node_status(n, status, wanted, got);
-    if (status == ASYNC_END) {
-        node_complete(n);
-    }
-}
-
-static void read_items(void)
-{
-    node *n = held_node();
-    unsigned count = take(24);
-    item items[24];
-    if (n != NULL && count > 0) {
-        size_t got = 99;
-        async_status status = async_reader_read(n->reader, items, count, &got, some_wait(n));
-        MUST(got <= count);
-        node_read(n, items, got);
-        ended(n, status, count, got);
-    }
-}
-
-static void read_all(void)
-{
-    node *n = held_node();
-    if (n != NULL) {
-        void *items = &items;
-        size_t count = 99;
-        async_status status = async_reader_read_all(n->reader, &items, &count, some_wait(n));
-        MUST((items != NULL) == (count > 0));
-        node_read(n, items, count);
-        async_free(items);
-        /* OK is the end here. */
-        if (n->sticky == ASYNC_OK || status != ASYNC_OK) {
-            ended(n, status == ASYNC_OK ? ASYNC_END : status, SIZE_MAX, count);
-        }
-    }
-}
-
-struct sink {
-    node *n;
-    unsigned calls;
-    int says;
-    atomic_uint running;
-};
-
-static int sink(const void *items, size_t count, void *context)
-{
-    struct sink *s = context;
-    MUST(atomic_fetch_add(&s->running, 1) == 0 && count > 0);
-    node_read(s->n, items, count);
-    atomic_fetch_sub(&s->running, 1);
-    return s->calls-- > 0 ? ASYNC_CONTINUE : s->says;
-}
-
-static void for_each(void)
-{
-    node *n = held_node();
-    struct sink s = { .n = n, .calls = take(4), .says = (int)take(3) };
-    if (n == NULL) {
-        return;
-    }
-    static const int answers[] = { 0, 11, ASYNC_STOP };
-    s.says = answers[s.says];
-    async_status status = async_reader_for_each(n->reader, sink, &s, some_wait(n));
-    bool stopped = s.says != 0 && s.calls == UINT32_MAX;
-    MUST(atomic_load(&s.running) == 0);
-    if (stopped) {
-        MUST(status == (s.says == ASYNC_STOP ? ASYNC_OK : ASYNC_FAILED));
-    } else {
-        MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT ||
-             (status == ASYNC_FAILED && n->may_fail) || (status == ASYNC_CANCELLED && any_cancel));
-    }
-}
-
-static void borrow(void)
-{
-    node *n = held_node();
-    unsigned v = take(VIEWS), count = 1 + take(12);
-    if (n == NULL) {
-        return;
-    }
-    MUST(async_view_return(&views[v]) == ASYNC_OK);
-    async_status status = async_reader_borrow(n->reader, &views[v], count, some_wait(n));
-    if (n->post_drops) {
-        MUST(status == ASYNC_UNSUPPORTED && views[v].count == 0);
-        return;
-    }
-    MUST((status == ASYNC_OK) == (views[v].count > 0) && views[v].count <= count);
-    MUST((views[v].items != NULL) == (views[v].count > 0));
-    node_read(n, views[v].items, views[v].count);
-    ended(n, status, views[v].count > 0 ? views[v].count : count, views[v].count);
-}
-
 /* ── The rest ────────────────────────────────────────────────────────────────────────────────── */
 
 static void look(void)
 {
-    node *n = held_node();
+    node *n = fuzz_held_node();
     async_task_stats stats;
     async_error error;
     for (unsigned i = 0; i < POOLS; i++) {
@@ -500,13 +390,13 @@ static void look(void)
 
 static void misuse(void)
 {
-    node *n = held_node();
-    async_pool *pool = pools[take(POOLS)];
+    node *n = fuzz_held_node();
+    async_pool *pool = pools[fuzz_take(POOLS)];
     async_reader *reader = (async_reader *)(uintptr_t)64;
     async_source empty = { 0 }, range = async_source_range(0, 1);
     async_task_options both = { .source = &range,
                                 .input = n != NULL ? n->reader : NULL,
-                                .max_chunksize = take(2) ? ASYNC_CHUNK_AUTO : 0 };
+                                .max_chunksize = fuzz_take(2) ? ASYNC_CHUNK_AUTO : 0 };
     async_task_options bad[] = {
         { .item_size = 8 },
         { .source = &empty },
@@ -549,7 +439,7 @@ static void misuse(void)
 
 static void call(void)
 {
-    switch (take(21)) {
+    switch (fuzz_take(21)) {
     case 0:
         make_pool();
         break;
@@ -557,7 +447,7 @@ static void call(void)
         resize_pool();
         break;
     case 2:
-        destroy_pool(take(POOLS), take(2) ? ASYNC_DRAIN : ASYNC_DROP);
+        destroy_pool(fuzz_take(POOLS), fuzz_take(2) ? ASYNC_DRAIN : ASYNC_DROP);
         break;
     case 3:
         make_channel();
@@ -613,7 +503,7 @@ int fuzz_one(const uint8_t *data, size_t size)
     left = size;
     next_id = 0;
     model_reset();
-    unsigned ending = take(8);
+    unsigned ending = fuzz_take(8);
     for (unsigned i = 0; left > 0 && i < CALLS; i++) {
         call();
     }
@@ -624,7 +514,7 @@ int fuzz_one(const uint8_t *data, size_t size)
         }
     }
     for (unsigned i = 0; i < VIEWS; i++) {
-        async_view_return(&views[i]);
+        async_view_return(&fuzz_views[i]);
     }
     for (unsigned k = 0; k < node_count; k++) {
         node *n = &nodes[k];

@@ -2,8 +2,8 @@
  * said why, against what zlib makes of the same bytes in one piece.
  *
  * The first byte of the input says how a file is made of the rest: 0 as it is; 1 a member around
- * deflated data, its sums right; 2 two of them and a byte behind; 3 the rest deflated, then a byte of
- * that changed, or its end cut off. */
+ * deflated data, its sums right; 2 two of them and a byte behind; 3 the rest deflated, then a byte
+ * of that changed, or its end cut off. */
 #define _GNU_SOURCE
 #include "fuzz.h"
 #include "pgzip.h"

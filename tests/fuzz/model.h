@@ -1,7 +1,7 @@
 /* model.h: what must become of every item, whatever is done with the public calls.
  *
- * A node is a task or a plain channel. An item says which node made it. Of each item that a node has
- * made, exactly as much goes again: into a function, to the client, to a discard callback, or
+ * A node is a task or a plain channel. An item says which node made it. Of each item that a node
+ * has made, exactly as much goes again: into a function, to the client, to a discard callback, or
  * (dropped on purpose) to a callback after a read. An item that is doubled has half the weight
  * twice, so sums of weights are kept. */
 #ifndef FUZZ_MODEL_H
@@ -69,7 +69,8 @@ void node_options(node *n, async_task_options *options, async_source *source);
 void node_read(node *n, const item *items, size_t count);
 /* What a read may say, and that it stays so. */
 void node_status(node *n, async_status status, size_t wanted, size_t got);
-/* Everything upstream has been read, and nothing was discarded. Only where nothing was done to it. */
+/* Everything upstream has been read, and nothing was discarded. Only where nothing was done to it.
+ * */
 void node_complete(node *n);
 bool node_finite(const node *n); /* reading it comes to an end */
 void model_end(void);            /* all handles and pools are gone */

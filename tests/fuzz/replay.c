@@ -1,5 +1,5 @@
-/* replay.c: runs a target on files, and on those in folders, without libFuzzer: the corpus as a test
- * with any compiler. [-n ROUNDS] PATH... */
+/* replay.c: runs a target on files, and on those in folders, without libFuzzer: the corpus as a
+ * test with any compiler. [-n ROUNDS] PATH... */
 #define _GNU_SOURCE
 #include "fuzz.h"
 

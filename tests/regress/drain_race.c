@@ -1,6 +1,6 @@
-/* drain_race.c: destroying a pool with ASYNC_DRAIN runs what was asked for. A task that lacked input
- * when the destroying thread looked at it got it from a run that was over before its own task was
- * looked at: nobody was inside then, and what was asked of the first task was left out. */
+/* drain_race.c: destroying a pool with ASYNC_DRAIN runs what was asked for. A task that lacked
+ * input when the destroying thread looked at it got it from a run that was over before its own task
+ * was looked at: nobody was inside then, and what was asked of the first task was left out. */
 #include "pipeline.h"
 
 #include <stdio.h>

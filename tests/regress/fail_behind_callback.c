@@ -1,6 +1,6 @@
-/* fail_behind_callback.c: a chunk fails behind a post callback that dropped items of it. What was not
- * read of those that are left is discarded once; the places behind them hold stale copies, which
- * were discarded too. The error's position counts what the task drew before the chunk. */
+/* fail_behind_callback.c: a chunk fails behind a post callback that dropped items of it. What was
+ * not read of those that are left is discarded once; the places behind them hold stale copies,
+ * which were discarded too. The error's position counts what the task drew before the chunk. */
 #include "pipeline.h"
 
 #include <stdio.h>
