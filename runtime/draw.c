@@ -203,6 +203,20 @@ static bool make_room(struct async_task *head, size_t total)
     return true;
 }
 
+/* What was taken when there was no memory goes into the stash, which is empty then. False: there is still none. */
+static bool empty_pocket(struct async_task *head, size_t total)
+{
+    size_t count = head->pocketed;
+    if (likely(count == 0)) { return true; }
+    if (!make_room(head, max_size(total, count)) && !make_room(head, count)) { return false; }
+    memcpy(head->stash.items, head->pocket, count * head->input_size);
+    head->pocketed = 0;
+    head->stash_room -= count;
+    add_origin(head, head->pocket_of, count);
+    set_stash(head, count);
+    return true;
+}
+
 /* Moves items of one input into the stash, up to `total` there; a run that fits is taken as it is. False: no memory. */
 static bool gather(struct async_task *head, struct edge *edge, size_t need, size_t total, size_t unit)
 {
@@ -223,9 +237,11 @@ static bool gather(struct async_task *head, struct edge *edge, size_t need, size
             set_stash(head, got);
         } else {
             /* Items that came singly: they are put together. The room is made for what is wanted;
-             * without memory there is still a block for what was taken. */
+             * without memory they wait for the next look. */
             if (!make_room(head, total) && !make_room(head, got)) {
-                channel_discard(input, run.items, got);
+                memcpy(head->pocket, run.items, got * head->input_size);
+                head->pocketed = got;
+                head->pocket_of = input;
                 set_stash(head, 0);
                 return false;
             }
@@ -316,7 +332,8 @@ static bool draw_edge(struct async_task *end, struct async_task *head, struct ed
     size_t before = head->stash.count, chunk = task_chunk(end);
     if (before >= need) { return true; }
     bool ok = gather(head, edge, need, total, total >= chunk ? chunk : 1);
-    if (head->stash.count > before) { demand_taken(edge, head->stash.count - before); }
+    size_t taken = head->stash.count - before + head->pocketed;
+    if (taken > 0) { demand_taken(edge, taken); }
     if (load_relaxed(&edge->ended)) { /* relaxed: under the turn */
         async_status why = channel_status(edge->input);
         if (head->end_seen == ASYNC_OK || head->end_seen == ASYNC_END) {
@@ -332,6 +349,7 @@ static enum run_result draw_inputs(struct strand *strand, size_t want, size_t ba
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     size_t chunk = strand->chunk, need = end->greedy ? 1 : min_size(min_size(backlog, chunk), want);
+    if (!empty_pocket(head, need)) { return RUN_STARVED; }
     ask_for_rest(end, head, backlog);
     struct edge *first = load_acquire(&head->inputs); /* G2 <- G1 */
     bool several = load_acquire(&first->next) != NULL; /* G2 <- G1 */
@@ -424,6 +442,8 @@ void draw_let_go(struct async_task *task)
         channel_discard(task->origins[i].channel, items, task->origins[i].count);
         items += task->origins[i].count * task->input_size;
     }
+    if (task->pocketed > 0) { channel_discard(task->pocket_of, task->pocket, task->pocketed); }
+    task->pocketed = 0;
     if (task->stash.block != NULL) { block_release(task->stash.block, 1); }
     set_stash(task, 0);
 }

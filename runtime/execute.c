@@ -60,6 +60,7 @@ bool strand_prepare(struct strand *strand)
     struct store *store = end->out.store;
     size_t largest = head->input_size, bytes;
     strand->called_back = has_callbacks(head);
+    if (!queue_prepare(&strand->stage[0]->out.queue)) { return false; }
     /* One for a range's items, for a first copy of what must not be written to, for each stage that needs another place. */
     size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back ? 1 : 0;
     for (unsigned i = strand->stages; i-- > 0;) {
@@ -98,7 +99,12 @@ void strand_free(struct strand *strand)
 
 void strand_discard_input(struct strand *strand, size_t from)
 {
-    size_t size = strand->stage[strand->stages - 1]->input_size, at = 0;
+    struct async_task *head = strand->stage[strand->stages - 1];
+    size_t size = head->input_size, at = 0;
+    /* What a source's function gave, where nothing else was to become of it, is an output of the task. */
+    if (head->source.kind == ASYNC_SOURCE_NEXT && passes(head) && from < strand->count) {
+        channel_discard(&head->out, strand->input.items + from * size, strand->count - from);
+    }
     for (unsigned i = 0; i < strand->origin_count; i++) {
         size_t end = at + strand->origins[i].count;
         if (from < end) {
@@ -255,18 +261,28 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
             reader->post(items, &kept, reader->post_context);
             kept = min_size(kept, count);
         }
-        struct pass chunk = {.in = items, .out = whole.out + whole.made * task->out.item_size, .count = kept};
+        struct pass chunk = {.in = items, .count = kept};
+        if (whole.out != NULL) { chunk.out = whole.out + whole.made * task->out.item_size; } /* NULL: an emit task */
         if (passes(task)) {
             memcpy(chunk.out, chunk.in, kept * task->out.item_size);
             chunk.done = chunk.made = kept;
         } else {
+            strand->position[stage] += whole.done;
             pass_chunks(strand, stage, &chunk);
+            strand->position[stage] -= whole.done;
         }
         whole.chunks += chunk.chunks;
         whole.made += chunk.made;
         whole.stop = chunk.stop;
         whole.failed = chunk.failed;
-        whole.done += chunk.stop ? chunk.done : count;
+        size_t failed = chunk.failed ? 1 : 0, read = chunk.done + failed;
+        if (chunk.stop && kept < count) {
+            /* What the callback left over lies together; in the places behind it there are no items any more. */
+            channel_discard(strand->origins[o].channel, items + read * task->input_size, kept - read);
+            whole.done += count - failed;
+        } else {
+            whole.done += chunk.stop ? chunk.done : count;
+        }
     }
     *pass = whole;
 }

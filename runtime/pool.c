@@ -54,55 +54,34 @@ unsigned pool_window(const struct async_pool *pool)
     return 4 * (load_relaxed(&pool->size) + 1); /* relaxed: a number of chunks is chosen */
 }
 
-/* All tasks there are now, counted. False: no memory. */
-static bool all_tasks(struct async_pool *pool, struct async_task ***tasks, size_t *count)
+/* The task behind `task` in the pool's list, or the first one (NULL), with a count; gives the count of `task` back. A task that
+ * is counted stays in the list, so a walk needs no memory, and meets every task that is there from its beginning to its end. */
+static struct async_task *next_task(struct async_pool *pool, struct async_task *task)
 {
     os_mutex_lock(&pool->mutex);
-    size_t n = 0;
-    for (struct async_task *t = pool->tasks; t != NULL; t = t->next_in_pool) { n++; }
-    struct async_task **found = mem_zalloc(max_size(n, 1) * sizeof *found, alignof(struct async_task *));
-    *count = 0;
-    if (found != NULL) {
-        for (struct async_task *t = pool->tasks; t != NULL; t = t->next_in_pool) {
-            /* One whose last count is gone waits for this mutex to leave the list. */
-            uint32_t refs = load_relaxed(&t->out.refs); /* relaxed: the CAS decides */
-            while (refs != 0 && !cas_relaxed(&t->out.refs, &refs, refs + 1)) {} /* relaxed: under the mutex it cannot be freed */
-            if (refs != 0) { found[(*count)++] = t; }
-        }
+    struct async_task *next = task == NULL ? pool->tasks : task->next_in_pool;
+    for (; next != NULL; next = next->next_in_pool) {
+        /* One whose last count is gone waits for this mutex to leave the list. */
+        uint32_t refs = load_relaxed(&next->out.refs); /* relaxed: the CAS decides */
+        while (refs != 0 && !cas_relaxed(&next->out.refs, &refs, refs + 1)) {} /* relaxed: under the mutex it cannot be freed */
+        if (refs != 0) { break; }
     }
     os_mutex_unlock(&pool->mutex);
-    *tasks = found;
-    return found != NULL;
+    if (task != NULL) { channel_release(&task->out); }
+    return next;
 }
 
-static void release_tasks(struct async_task **tasks, size_t count)
-{
-    for (size_t i = 0; i < count; i++) { channel_release(&tasks[i]->out); }
-    mem_free(tasks);
-}
-
-/* Looks at every task; where there is no memory for the list, at the readers' next call. */
 static void look_at_all(struct async_pool *pool)
 {
-    struct async_task **tasks;
-    size_t count;
-    if (!all_tasks(pool, &tasks, &count)) { return; }
-    for (size_t i = 0; i < count; i++) {
-        if (load_seq_cst(&tasks[i]->backlog) > 0) { task_runnable(tasks[i]); } /* Q3 */
-        channel_poke(&tasks[i]->out);
+    for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
+        if (load_seq_cst(&t->backlog) > 0) { task_runnable(t); } /* Q3 */
+        channel_poke(&t->out);
     }
-    release_tasks(tasks, count);
 }
 
 void pool_starve(struct async_pool *pool)
 {
     add_seq_cst(&pool->starved, 1); /* P3 <-> P3 in reader.c, before the poke */
-    struct async_task *task;
-    os_mutex_lock(&pool->mutex); /* no memory for a list here: pokes wait for nothing */
-    for (task = pool->tasks; task != NULL; task = task->next_in_pool) {
-        if (load_relaxed(&task->out.refs) != 0) { add_seq_cst(&task->out.alarms, 1); } /* relaxed: under the mutex it cannot be freed. C7 */
-    }
-    os_mutex_unlock(&pool->mutex);
     look_at_all(pool);
 }
 
@@ -292,11 +271,7 @@ async_status async_pool_cancel(async_pool *pool)
 {
     if (pool == NULL) { return ASYNC_INVALID; }
     if (load_seq_cst(&pool->closing) != 0) { return ASYNC_CLOSED; } /* P1 */
-    struct async_task **tasks;
-    size_t count;
-    if (!all_tasks(pool, &tasks, &count)) { return ASYNC_NO_MEMORY; }
-    for (size_t i = 0; i < count; i++) { task_cancel(tasks[i]); }
-    release_tasks(tasks, count);
+    for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) { task_cancel(t); }
     return ASYNC_OK;
 }
 
@@ -304,27 +279,57 @@ async_status async_pool_cancel(async_pool *pool)
 
 static _Thread_local struct async_pool *destroying; /* by this thread */
 
-/* Runs what was asked for, as far as it has its input, with the workers. */
+static bool task_inside(const struct async_task *task)
+{
+    return (load_acquire(&task->running) & ~(TASK_STOPPED | TASK_FINAL)) != 0; /* X5 <- X3 */
+}
+
+/* What every run changes: while this stays and nobody is inside, no run has come by unseen. */
+struct state {
+    uint64_t drawn;
+    int64_t  backlog;
+    size_t   live;
+    bool     inside;
+};
+
+static struct state state_of(struct async_pool *pool)
+{
+    struct state state = {0};
+    for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
+        if (task_inside(t)) { state.inside = true; }
+        state.drawn += load_relaxed(&t->drawn); /* relaxed: a run that is over has been acquired by X5 */
+        state.backlog += load_seq_cst(&t->backlog); /* Q3 */
+        state.live += task_live(t);
+    }
+    return state;
+}
+
+static bool at_rest(const struct state *before, const struct state *after)
+{
+    return !before->inside && !after->inside && before->drawn == after->drawn && before->backlog == after->backlog &&
+           before->live == after->live;
+}
+
+/* Runs what was asked for, as far as it has its input, with the workers. A task that lacks input may get it, after
+ * it was looked at, from a run that is over before its own task is looked at: hence the states. */
 static void drain(struct async_pool *pool)
 {
     for (;;) {
+        struct state before = state_of(pool);
         uint32_t key = event_prepare(&pool->progress);
-        struct async_task **tasks;
-        size_t count;
-        bool more = false, inside = false;
-        if (!all_tasks(pool, &tasks, &count)) {
-            event_cancel(&pool->progress);
-            return;
+        bool more = false, starved = false;
+        for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
+            enum run_result result = task_run(t, (struct run_options){.arm = true});
+            if (result == RUN_DONE) { more = true; }
+            if (result == RUN_STARVED) { starved = true; }
         }
-        for (size_t i = 0; i < count; i++) {
-            struct run_options options = {.arm = true};
-            if (task_run(tasks[i], options) == RUN_DONE) { more = true; }
-            if ((load_acquire(&tasks[i]->running) & ~(TASK_STOPPED | TASK_FINAL)) != 0) { inside = true; } /* X5 <- X3 */
-        }
-        release_tasks(tasks, count);
-        if (more || !inside) {
+        struct state after = state_of(pool);
+        if (starved) { /* what was asked for is run: memory must come back */
             event_cancel(&pool->progress);
-            if (!more) { return; }
+            os_sleep_ns(1000000);
+        } else if (more || !after.inside) {
+            event_cancel(&pool->progress);
+            if (!more && at_rest(&before, &after)) { return; }
         } else {
             event_wait(&pool->progress, key, os_now_ns() + 10000000);
         }
@@ -344,16 +349,12 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     struct async_pool *outer = destroying;
     destroying = pool;
     if (how == ASYNC_DRAIN) { drain(pool); }
-    struct async_task **tasks;
-    size_t count;
-    unsigned looks = 0;
-    while (!all_tasks(pool, &tasks, &count)) { os_pause(&looks); } /* no memory: it must come back */
-    for (size_t i = 0; i < count; i++) {
-        task_uncount(tasks[i]);
+    for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
+        task_uncount(t);
         if (how == ASYNC_DRAIN) {
-            task_stop(tasks[i], ASYNC_END);
+            task_stop(t, ASYNC_END);
         } else {
-            task_cancel(tasks[i]);
+            task_cancel(t);
         }
     }
     stop_threads(pool);
@@ -361,9 +362,8 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     for (bool inside = true; inside;) {
         uint32_t key = event_prepare(&pool->progress);
         inside = false;
-        for (size_t i = 0; i < count; i++) {
-            uint32_t running = load_acquire(&tasks[i]->running); /* X5 <- X3 */
-            if ((running & ~(TASK_STOPPED | TASK_FINAL)) != 0) { inside = true; }
+        for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
+            if (task_inside(t)) { inside = true; }
         }
         if (inside) {
             event_wait(&pool->progress, key, os_now_ns() + 10000000);
@@ -371,13 +371,9 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
             event_cancel(&pool->progress);
         }
     }
-    release_tasks(tasks, count);
     /* Jobs that nobody will do any more. */
-    struct run run;
-    alignas(16) unsigned char bounce[QUEUE_INLINE];
-    while (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) != 0) {
-        channel_release(&(*(struct async_task **)(void *)bounce)->out);
-    }
+    struct async_task *task;
+    while ((task = pool_take_injected(pool)) != NULL) { channel_release(&task->out); }
     for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) { /* relaxed: nobody adds one any more */
         struct async_task *left; /* by workers that a fork has taken away; others have emptied theirs */
         while ((left = deque_pop(&load_relaxed(&pool->slots[i])->deque)) != NULL) { channel_release(&left->out); } /* relaxed: as above */
@@ -398,7 +394,9 @@ void pool_after_fork(struct async_pool *pool)
     /* relaxed (all): there is one thread */
     store_relaxed(&pool->size, 0);
     store_relaxed(&pool->searching, 0);
-    store_relaxed(&pool->injected, (int64_t)queue_after_fork(&pool->injector));
+    int64_t injected = (int64_t)queue_after_fork(&pool->injector);
+    for (struct async_task *t = load_relaxed(&pool->overflow); t != NULL; t = t->next_job) { injected++; }
+    store_relaxed(&pool->injected, injected);
     pool->idle = pool->progress = (struct event){0};
     for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) {
         struct slot *slot = load_relaxed(&pool->slots[i]);

@@ -59,6 +59,7 @@ struct async_pool {
 
     alignas(FALSE_SHARING) struct queue injector; /* of struct async_task * */
     shared_i64      injected;  /* jobs in it, or about to be taken from it */
+    SHARED(struct async_task *) overflow; /* jobs for which it had no memory, linked through next_job */
     alignas(FALSE_SHARING) shared_u32 searching;  /* workers that look for a job */
     shared_u64      search_began; /* by the last one that began; a search takes SEARCH_NS */
     struct event    idle;
@@ -74,6 +75,7 @@ void pool_after_fork(struct async_pool *pool); /* in the child of a fork, by its
 
 /* worker.c */
 void pool_push(struct async_pool *pool, struct async_task *task); /* takes over one count of the task */
+struct async_task *pool_take_injected(struct async_pool *pool); /* the oldest job from outside, and its count; NULL: none */
 void pool_wake_all(struct async_pool *pool);
 /* Under the mutex. False: the system refused a thread. */
 bool pool_fill_slots(struct async_pool *pool);

@@ -69,6 +69,7 @@
  *   U12 ticket, tickets (seq_cst)  <- U11; -> U13: before the look at who waits.
  *   U13 count, tickets and more (seq_cst) <- U12, U14: after the announcement of who waits.
  *   U14 more, more_put and more_taken (seq_cst) -> U13: as U12.
+ *   U15 spare (acq_rel) <-> U15: the segment, as it was made.
  * Layer: 2 */
 #include "check.h"
 #include "queue_segment.h"
@@ -110,6 +111,7 @@ bool queue_init(struct queue *queue, size_t item_size)
     atomic_init(&queue->tail, segment);
     atomic_init(&queue->more_put, 0);
     atomic_init(&queue->more_taken, 0);
+    atomic_init(&queue->spare, NULL);
     return segment != NULL;
 }
 
@@ -122,6 +124,8 @@ void queue_destroy(struct queue *queue)
         segment = next;
     }
     store_relaxed(&queue->head, NULL); /* relaxed: as above */
+    struct queue_segment *spare = load_relaxed(&queue->spare); /* relaxed: as above */
+    if (spare != NULL) { segment_free(&spare->retired); }
 }
 
 size_t queue_available(const struct queue *queue)
@@ -205,8 +209,14 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
     spoil_own(segment, ticket, SEGMENT_SLOTS);
     struct queue_segment *next = load_acquire(&segment->next); /* U5 <- U4, U6 */
     if (next == NULL) {
-        struct queue_segment *fresh = segment_new(segment->number + 1);
+        struct queue_segment *fresh = NULL;
+        /* relaxed: only saves the exchange */
+        if (load_relaxed(&queue->spare) != NULL) {
+            fresh = exchange_acq_rel(&queue->spare, NULL); /* U15 <-> U15 */
+        }
+        if (fresh == NULL) { fresh = segment_new(0); }
         if (fresh == NULL) { return ATTEMPT_NO_MEMORY; }
+        fresh->number = segment->number + 1;
         entry_fill(fresh, 0, words, word_count);
         store_relaxed(&slot_at(fresh, 0)->state, state); /* relaxed (both): published by U4 */
         store_relaxed(&fresh->tickets, word_count);
@@ -223,6 +233,21 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
     }
     tail_move(queue, segment, next);
     return ATTEMPT_AGAIN;
+}
+
+bool queue_prepare(struct queue *queue)
+{
+    if (load_relaxed(&queue->spare) != NULL) { return true; } /* relaxed: a look, no access */
+    struct reclaim_record *record = reclaim_enter();
+    const struct queue_segment *tail = protect(record, RECLAIM_TAIL, &queue->tail);
+    /* relaxed: half a segment is room enough for who comes too late to see it */
+    bool room = given_out(load_relaxed(&tail->tickets)) < SEGMENT_SLOTS / 2;
+    reclaim_leave(record);
+    if (room) { return true; }
+    struct queue_segment *fresh = segment_new(0), *none = NULL;
+    if (fresh == NULL) { return false; }
+    if (!cas_acq_rel(&queue->spare, &none, fresh)) { segment_free(&fresh->retired); } /* U15 <-> U15 */
+    return true;
 }
 
 /* One attempt after another until the words are in a slot, or the queue is found closed. */

@@ -33,6 +33,7 @@ struct queue {
     /* moved by writers, once a segment */
     alignas(FALSE_SHARING) SHARED(struct queue_segment *) tail;
     shared_u64  more_put;                                       /* writers */
+    SHARED(struct queue_segment *) spare; /* of queue_prepare; whoever appends takes it whole */
 };
 
 enum queue_result { QUEUE_OK, QUEUE_CLOSED, QUEUE_NO_MEMORY };
@@ -44,6 +45,10 @@ void queue_destroy(struct queue *queue);
 /* Puts a whole run at the end: all of it or, on CLOSED and NO_MEMORY, nothing, and the run stays
  * the caller's. On OK the queue has taken over the run's count of its block. */
 enum queue_result queue_put(struct queue *queue, const struct run *run);
+
+/* Sees to it that a put which comes next needs no memory, unless others put too. False: there is
+ * none. */
+bool queue_prepare(struct queue *queue);
 
 /* The same for items that are copied: count > 0, count * item_size <= QUEUE_INLINE. */
 enum queue_result queue_put_inline(struct queue *queue, const void *items, size_t count);

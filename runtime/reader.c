@@ -247,26 +247,21 @@ async_status async_reader_read(async_reader *reader, void *items, size_t count, 
 
 /* ---- borrow ---- */
 
-/* A run of up to count items, with a count of its block. */
-static async_status take_run(struct reading *reading, size_t count, struct run *run)
+/* A run of up to count items, with a count of its block; items that lie singly come into `few`. */
+static async_status take_run(struct reading *reading, size_t count, struct run *run, struct block *few)
 {
     struct channel *channel = reading->channel;
-    alignas(16) unsigned char bounce[QUEUE_INLINE];
     bool last_look = false;
     for (;;) {
         bool end = false;
         if (reading_cancelled(channel)) { return ASYNC_CANCELLED; }
-        size_t got = channel_take(channel, count, 1, run, bounce, &end);
+        size_t got = channel_take(channel, count, 1, run, few->data, &end);
         if (got > 0) {
             reading_asked_off(reading, got);
-            if (run->block != NULL) { return ASYNC_OK; }
-            struct block *block = block_new(channel->store, QUEUE_INLINE);
-            if (block == NULL) {
-                channel_discard(channel, bounce, got);
-                return ASYNC_NO_MEMORY;
+            if (run->block == NULL) {
+                *run = (struct run){few, few->data, got};
+                block_retain(few, 1);
             }
-            memcpy(block->data, bounce, got * channel->item_size);
-            *run = (struct run){block, block->data, got};
             return ASYNC_OK;
         }
         if (end) { return channel_status(channel); }
@@ -287,10 +282,14 @@ async_status async_reader_borrow(async_reader *reader, async_view *view, size_t 
     if (status != ASYNC_OK) { return status; }
     struct reading reading;
     struct run run = {0};
+    /* Before anything is taken: what was taken could not be put back. */
+    struct block *few = block_new(channel_of_reader(reader)->store, QUEUE_INLINE);
+    if (few == NULL) { return ASYNC_NO_MEMORY; }
     reading_begin(&reading, channel_of_reader(reader), wait);
     if (reading.task != NULL) { demand_ask(reading.task, count, false); }
-    status = take_run(&reading, count, &run);
+    status = take_run(&reading, count, &run, few);
     reading_settle(&reading);
+    block_release(few, 1);
     if (reading.task != NULL && run.count < count) { demand_withdraw(reading.task, count - run.count); }
     if (status == ASYNC_OK) {
         view->items = run.items;

@@ -25,11 +25,12 @@
 static void put(struct async_task *task, struct run *run)
 {
     enum queue_result result = channel_put(&task->out, run);
-    if (likely(result == QUEUE_OK)) { return; }
-    if (result == QUEUE_NO_MEMORY) {
-        async_error error = {.status = ASYNC_NO_MEMORY, .message = "no memory for the results of a chunk"};
-        task_fail(task, 0, &error, false);
+    /* What was made is not lost: memory must come back. Only where others took the segment that was prepared. */
+    for (; unlikely(result == QUEUE_NO_MEMORY); result = channel_put(&task->out, run)) {
+        pool_starve(task->pool);
+        os_sleep_ns(1000000);
     }
+    if (likely(result == QUEUE_OK)) { return; }
     channel_discard(&task->out, run->items, run->count);
     block_release(run->block, 1);
 }

@@ -95,6 +95,7 @@ struct async_task {
     shared_u32  streams;  /* unbounded readers */
     shared_bool limited;  /* a chunk, where none was set, is STREAM_BYTES */
     shared_u32  queued;   /* a job for it is in a deque or in the injector */
+    struct async_task *next_job; /* in the pool's overflow: whose job it is */
 
     /* Claims and draws: written by whoever starts a run. */
     alignas(FALSE_SHARING) shared_i64 backlog; /* scheduled and not yet claimed */
@@ -111,6 +112,9 @@ struct async_task {
     unsigned     origin_count;
     async_status end_seen;   /* what the inputs that have ended said; under the turn */
     shared_size  stashed;    /* its count, for others to see */
+    size_t       pocketed;   /* items below: taken singly when there was no memory for a stash; under the turn */
+    struct channel *pocket_of;
+    alignas(16) unsigned char pocket[QUEUE_INLINE];
     struct edge *next_edge;  /* under the turn: where to look first */
 
     /* Results. */

@@ -19,6 +19,7 @@
  *   S1 push, fence (seq_cst) <-> S9 found, fence (seq_cst): the last searcher, which found a job, sees
  *      what was pushed while it was counted, or the pusher sees that nobody searches and wakes a sleeper.
  *      It takes its job while it is counted, never between two searches.
+ *   S10 overflow, put (release) -> S11 overflow, taken (acq_rel): the task's next_job.
  *   S7 fill, slots and slots_made (release) -> S3 walk (acquire): the slot and its deque.
  *   S6 call, futex word (release) -> S5 sleep (acquire): the slot it got, or that it must end.
  *   S8 size, look (seq_cst) <- S4 of pool.c: who sleeps after a change has seen it.
@@ -47,13 +48,31 @@ static bool searched(const struct async_pool *pool)
     return (int64_t)(os_now_ns() - load_relaxed(&pool->search_began)) < SEARCH_NS;
 }
 
+/* A task has one job at a time, so a list of jobs needs no memory. */
+static void overflow(struct async_pool *pool, struct async_task *task)
+{
+    struct async_task *first = load_relaxed(&pool->overflow); /* relaxed: compared by the CAS */
+    do { task->next_job = first; } while (!cas_release(&pool->overflow, &first, task)); /* S10 -> S11 */
+}
+
+/* The first of the list; the others are put back, one after the other. */
+static struct async_task *take_overflow(struct async_pool *pool)
+{
+    struct async_task *first = exchange_acq_rel(&pool->overflow, NULL); /* S11 <- S10 */
+    struct async_task *rest = first != NULL ? first->next_job : NULL;
+    while (rest != NULL) {
+        struct async_task *next = rest->next_job;
+        overflow(pool, rest);
+        rest = next;
+    }
+    return first;
+}
+
 void pool_push(struct async_pool *pool, struct async_task *task)
 {
     struct worker *worker = context.worker;
     if (worker == NULL || worker->pool != pool || worker->slot == NULL || !deque_push(&worker->slot->deque, task)) {
-        while (queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK) {
-            os_sleep_ns(STARVED_NS); /* no memory for 64 more jobs: it must come back */
-        }
+        if (unlikely(queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK)) { overflow(pool, task); }
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
     STEP("pool_push: pushed");
@@ -65,14 +84,17 @@ void pool_push(struct async_pool *pool, struct async_task *task)
     }
 }
 
-static struct async_task *take_injected(struct async_pool *pool)
+struct async_task *pool_take_injected(struct async_pool *pool)
 {
     struct run run;
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    if (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) == 0) { return NULL; }
-    sub_relaxed(&pool->injected, 1); /* relaxed: too high a count is a useless look */
-    struct async_task *task;
-    memcpy(&task, bounce, sizeof task);
+    struct async_task *task = NULL;
+    if (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) != 0) {
+        memcpy(&task, bounce, sizeof task);
+    } else if (unlikely(load_relaxed(&pool->overflow) != NULL)) { /* relaxed: only saves the exchange */
+        task = take_overflow(pool);
+    }
+    if (task != NULL) { sub_relaxed(&pool->injected, 1); } /* relaxed: too high a count is a useless look */
     return task;
 }
 
@@ -118,7 +140,7 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     add_seq_cst(&pool->searching, 1); /* S2 */
     STEP("search: counted");
     do {
-        if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { break; }
+        if ((task = pool_take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { break; }
         if (crowded) { os_yield(); }
         for (int i = 0; i < 32; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
@@ -137,9 +159,9 @@ static struct async_task *find_job(struct async_pool *pool, struct worker *worke
 {
     if (retired(worker)) { return NULL; }
     struct async_task *task = NULL;
-    if (++worker->ticks % FAIR_EVERY == 0) { task = take_injected(pool); }
+    if (++worker->ticks % FAIR_EVERY == 0) { task = pool_take_injected(pool); }
     if (task != NULL || (task = deque_pop(&worker->slot->deque)) != NULL) { return task; }
-    if ((task = take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { return task; }
+    if ((task = pool_take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { return task; }
     while ((task = search(pool, worker)) == NULL) {
         uint32_t key = event_prepare(&pool->idle); /* S1 */
         if (retired(worker) || work_visible(pool)) {
