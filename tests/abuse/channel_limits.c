@@ -49,7 +49,7 @@ void __wrap_free(void *memory)
 
 /* All that a call which does nothing may not change. */
 struct state {
-    uint64_t words[14];
+    uint64_t words[13];
 };
 
 static struct state state_of(struct channel *channel)
@@ -62,8 +62,7 @@ static struct state state_of(struct channel *channel)
                              load_seq_cst(&channel->queue.more_taken), load_seq_cst(&tail->tickets),
                              load_seq_cst(&head->cursor), (uintptr_t)tail, (uintptr_t)head,
                              load_seq_cst(&channel->readers.count),
-                             load_seq_cst(&channel->writers.count),
-                             load_seq_cst(&channel->abandoned) } };
+                             load_seq_cst(&channel->writers.count) } };
 }
 
 static int sink(const void *items, size_t count, void *context)

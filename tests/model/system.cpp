@@ -154,6 +154,28 @@ void os_yield(void)
     resumed();
 }
 
+void os_sleep_ns(uint64_t)
+{
+    os_yield();
+}
+
+void os_pause(unsigned *)
+{
+    os_yield();
+}
+
+uintptr_t os_stack_end(void)
+{
+    return 0;
+}
+
+bool os_thread_alone(void)
+{
+    return false;
+}
+
+void os_at_fork(void (*)(void), void (*)(void), void (*)(void)) {}
+
 unsigned os_cpu_count(void)
 {
     return model_cpus;
