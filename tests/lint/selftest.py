@@ -17,8 +17,8 @@ COPIED = ("include", "runtime", "docs", "tests", "benchmarks", "README.md", "CHA
 WRONG_C = """/* wrong.c: a file for the checks.
  *
  * Orders
- *   W1 set, flag (release) -> W2 look, flag (acquire): what was made before.
- *   W2 look, flag (acquire) <- W1.
+ *   Z91 set, flag (release) -> Z92 look, flag (acquire): what was made before.
+ *   Z92 look, flag (acquire) <- Z91.
  * Layer: 1 */
 #include "atomic.h"
 #include "os.h"
@@ -28,13 +28,13 @@ static shared_u32 wrong_flag;
 void wrong_set(void);
 void wrong_set(void)
 {
-    store_release(&wrong_flag, 1); /* W1 -> W2 */
+    store_release(&wrong_flag, 1); /* Z91 -> Z92 */
 }
 
 bool wrong_look(void);
 bool wrong_look(void)
 {
-    return load_acquire(&wrong_flag) != 0; /* W2 <- W1 */
+    return load_acquire(&wrong_flag) != 0; /* Z92 <- Z91 */
 }
 
 bool wrong_peek(void);
@@ -69,16 +69,16 @@ C, H = "runtime/wrong.c", "include/async/wrong.h"
 
 # (check, what is wrong, file, text, its replacement, what the check must say)
 CASES = [
-    ("orders", "a release with no tag", C, " /* W1 -> W2 */", "", "release, and no tag of that order"),
-    ("orders", "a tag that stands in no table", C, "/* W1 -> W2 */", "/* W99 -> W2 */", "W99 stands in no Orders table"),
+    ("orders", "a release with no tag", C, " /* Z91 -> Z92 */", "", "release, and no tag of that order"),
+    ("orders", "a tag that stands in no table", C, "/* Z91 -> Z92 */", "/* Z999 -> Z92 */", "Z999 stands in no Orders table"),
     ("orders", "a tag at an operation of another order", C, "store_release(&wrong_flag, 1)",
-     "store_seq_cst(&wrong_flag, 1)", "W1 is release in the Orders table, seq_cst here"),
-    ("orders", "a tag that is used nowhere", C, "return load_acquire(&wrong_flag) != 0; /* W2 <- W1 */",
-     "return true;", "W2 of the Orders table is at no operation"),
-    ("orders", "a partner that does not answer", C, "(acquire) <- W1.", "(acquire) <- Q1.",
-     "W2 names Q1, which does not name it in turn"),
-    ("orders", "a partner that is not there", C, " *   W2 look, flag (acquire) <- W1.\n", " *   W3 look, flag (acquire) <- W9.\n",
-     "W1 names W2, which stands in no Orders table"),
+     "store_seq_cst(&wrong_flag, 1)", "Z91 is release in the Orders table, seq_cst here"),
+    ("orders", "a tag that is used nowhere", C, "return load_acquire(&wrong_flag) != 0; /* Z92 <- Z91 */",
+     "return true;", "Z92 of the Orders table is at no operation"),
+    ("orders", "a partner that does not answer", C, "(acquire) <- Z91.", "(acquire) <- Q1.",
+     "Z92 names Q1, which does not name it in turn"),
+    ("orders", "a partner that is not there", C, " *   Z92 look, flag (acquire) <- Z91.\n", " *   Z93 look, flag (acquire) <- Z99.\n",
+     "Z93 names Z99, which stands in no Orders table"),
     ("orders", "a relaxed operation with no reason", C, " /* relaxed: a hint */", "", "relaxed, and no comment says why"),
     ("layers", "an include of a higher layer", C, '#include "os.h"', '#include "os.h"\n#include "pool.h"', "layer 1 includes pool.h"),
     ("layers", "a file of no layer", C, " * Layer: 1 */", " */", "does not say `Layer: n`"),

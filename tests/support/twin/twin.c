@@ -14,15 +14,39 @@
 #include <unistd.h>
 
 #define TIMEOUT_SECONDS 60
-#define FAILED_STATUS 99  /* an assertion did not hold */
-#define SKIPPED_STATUS 77
+#define FAILED_STATUS   99 /* an assertion did not hold */
+#define SKIPPED_STATUS  77
 
-static struct twin_test *first, **last = &first;
+static struct twin_test  *first, **last = &first;
+static struct twin_suite *suites;
 
 void twin_add(struct twin_test *test)
 {
     *last = test;
     last = &test->next;
+}
+
+void twin_add_suite(struct twin_suite *suite)
+{
+    suite->next = suites;
+    suites = suite;
+}
+
+/* The test's own options, and its suite's where it has none. */
+static struct twin_options options_of(const struct twin_test *test)
+{
+    struct twin_options      options = test->options;
+    const struct twin_suite *suite = suites;
+    while (suite != NULL && strcmp(suite->name, test->suite) != 0) { suite = suite->next; }
+    if (suite == NULL) { return options; }
+    const struct twin_options *common = &suite->options;
+    if (options.signal == 0) { options.signal = common->signal; }
+    if (options.exit_code == 0) { options.exit_code = common->exit_code; }
+    if (!(options.timeout > 0)) { options.timeout = common->timeout; }
+    if (options.init == NULL) { options.init = common->init; }
+    if (options.fini == NULL) { options.fini = common->fini; }
+    options.disabled = options.disabled || common->disabled;
+    return options;
 }
 
 void twin_fail(const char *file, int line, const char *condition, const char *format, ...)
@@ -85,7 +109,7 @@ static void settle(void)
 /* Runs the test in a child. 'p' passed, 'f' failed, 's' skipped. */
 static char run(const struct twin_test *test, double timeout)
 {
-    const struct twin_options *options = &test->options;
+    const struct twin_options of_test = options_of(test), *options = &of_test;
     if (options->disabled) { return 's'; }
     fflush(stdout);
     fflush(stderr);
@@ -112,8 +136,8 @@ static char run(const struct twin_test *test, double timeout)
     if (code == SKIPPED_STATUS) { return 's'; }
     if (signal == options->signal && code == options->exit_code) { return 'p'; }
     if (code != FAILED_STATUS) {
-        printf("%s/%s: ended with signal %d and status %d, not %d and %d\n", test->suite, test->name,
-               signal, code, options->signal, options->exit_code);
+        printf("%s/%s: ended with signal %d and status %d, not %d and %d\n", test->suite,
+               test->name, signal, code, options->signal, options->exit_code);
     }
     return 'f';
 }
@@ -129,8 +153,8 @@ static bool wanted(const struct twin_test *test, const char *filter)
 int main(int argc, char **argv)
 {
     const char *filter = NULL;
-    double timeout = TIMEOUT_SECONDS;
-    bool list = false;
+    double      timeout = TIMEOUT_SECONDS;
+    bool        list = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--filter") == 0 && i + 1 < argc) {
             filter = argv[++i];
@@ -151,10 +175,12 @@ int main(int argc, char **argv)
             continue;
         }
         double begin = now();
-        char result = run(test, timeout);
+        char   result = run(test, timeout);
         printf("[%s] %s/%s (%.2f s)\n",
-               result == 'p' ? "pass" : result == 's' ? "skip" : "FAIL", test->suite, test->name,
-               now() - begin);
+               result == 'p'   ? "pass"
+               : result == 's' ? "skip"
+                               : "FAIL",
+               test->suite, test->name, now() - begin);
         passed += result == 'p';
         failed += result == 'f';
         skipped += result == 's';
