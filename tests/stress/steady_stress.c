@@ -21,6 +21,7 @@ typedef struct chain {
 } chain;
 
 static async_pool *pool;
+static unsigned    others; /* threads of the process that are not the pool's */
 
 /* Whatever its tasks are, the chain gives the numbers of its source. */
 static void build(chain *c)
@@ -119,7 +120,9 @@ static void play(stress *s)
     MUST_EQ(async_pool_num_tasks(pool), 0);
     if (resized) {
         MUST_STATUS(async_pool_set_size(pool, WORKERS), ASYNC_OK);
-        MUST(UNTIL(SOON, thread_count() == WORKERS + 2)); /* and the main one, and the watchdog */
+        if (!UNTIL(SOON, thread_count() == WORKERS + others)) {
+            stress_failed(__FILE__, __LINE__, "%u threads, not %u", thread_count(), WORKERS + others);
+        }
     }
 }
 
@@ -127,6 +130,8 @@ int main(int argc, char **argv)
 {
     stress s;
     stress_start(&s, "steady_stress", 4, argc, argv);
+    MUST(UNTIL(SOON, thread_count() >= 2)); /* the watchdog */
+    others = thread_count();
     MUST_STATUS(async_pool_create(&pool, WORKERS, NULL), ASYNC_OK);
     while (stress_next(&s)) {
         play(&s);
