@@ -370,6 +370,29 @@ void __wrap_os_yield(void)
     }
 }
 
+void __real_os_pause(unsigned *looks);
+void __wrap_os_pause(unsigned *looks);
+void __wrap_os_pause(unsigned *looks)
+{
+    if (serial()) {
+        __wrap_os_yield();
+    } else {
+        __real_os_pause(looks);
+    }
+}
+
+void __real_os_sleep_ns(uint64_t ns);
+void __wrap_os_sleep_ns(uint64_t ns);
+void __wrap_os_sleep_ns(uint64_t ns)
+{
+    if (serial()) {
+        word nobody = 0;
+        __wrap_os_futex_wait(&nobody, 0, clock_ns + ns);
+    } else {
+        __real_os_sleep_ns(ns);
+    }
+}
+
 uint64_t __real_os_now_ns(void);
 uint64_t __wrap_os_now_ns(void);
 uint64_t __wrap_os_now_ns(void)
