@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BATCH 100
+#define BATCH      100
 #define PATIENCE_S 120 /* of a batch */
 
 static schedule_mode mode;
@@ -48,9 +48,7 @@ static void batch_child(uint64_t seed, unsigned histories, report *r)
     }
     r->steps = schedule_steps;
     r->switches = schedule_switches;
-    if (!r->failed) {
-        schedule_stop();
-    }
+    if (!r->failed) { schedule_stop(); }
     exit(r->failed ? 1 : 0);
 }
 
@@ -59,25 +57,22 @@ static report batch(uint64_t seed, unsigned histories, bool loud)
 {
     static report *shared;
     if (shared == NULL) {
-        shared =
-            mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                      0);
         if (shared == MAP_FAILED) {
             perror("mmap");
             exit(2);
         }
     }
-    *shared = (report){ 0 };
+    *shared = (report){0};
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        if (!loud && freopen("/dev/null", "w", stderr) == NULL) {
-            exit(3);
-        }
+        if (!loud && freopen("/dev/null", "w", stderr) == NULL) { exit(3); }
         batch_child(seed, histories, shared);
     }
     int status;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     /* A sanitizer's report at the end counts too. */
     shared->failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     return *shared;
@@ -124,13 +119,11 @@ int main(int argc, char **argv)
     uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 0) : 10000;
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : schedule_now_ns() % 1000000000;
     printf("%s: %" PRIu64 " histories, seed %" PRIu64 "\n", argv[1], wanted, seed);
-    report sum = { 0 };
+    report sum = {0};
     for (uint64_t played = 0; played < wanted; seed++) {
         unsigned histories = wanted - played < BATCH ? (unsigned)(wanted - played) : BATCH;
-        report r = batch(seed, histories, true);
-        if (r.failed) {
-            return failed(argv[0], &r, seed, histories);
-        }
+        report   r = batch(seed, histories, true);
+        if (r.failed) { return failed(argv[0], &r, seed, histories); }
         if (played == 0 && mode == SCHEDULE_SERIAL &&
             batch(seed, histories, true).digest != r.digest) {
             fprintf(stderr, "channel_history: seed %" PRIu64 " gave two different runs\n", seed);

@@ -11,7 +11,7 @@ static history h;
 static operation *add(operation_kind kind, unsigned thread, uint64_t begin, uint64_t end)
 {
     operation *op = &h.operations[h.count++];
-    *op = (operation){ .kind = kind, .thread = thread, .begin = begin, .end = end };
+    *op = (operation){.kind = kind, .thread = thread, .begin = begin, .end = end};
     return op;
 }
 
@@ -30,29 +30,25 @@ history random_history(uint64_t seed)
 {
     random_state = seed;
     unsigned char queue[HISTORY_ITEMS], next = 1;
-    unsigned in = 0, out = 0;
-    bool closed = false;
-    uint64_t now = 100;
-    uint64_t free_from[HISTORY_THREADS] = { 0 };
-    h = (history){ .capacity = roll(4), .writers = 2, .readers = 2 };
+    unsigned      in = 0, out = 0;
+    bool          closed = false;
+    uint64_t      now = 100;
+    uint64_t      free_from[HISTORY_THREADS] = {0};
+    h = (history){.capacity = roll(4), .writers = 2, .readers = 2};
     for (unsigned i = 0; i < 12; i++, now += 100) {
-        unsigned thread = roll(3);
+        unsigned   thread = roll(3);
         operation *op = add(OP_READ, thread, 0, 0);
-        unsigned what = roll(12);
+        unsigned   what = roll(12);
         op->count = 1 + roll(3);
         if (what < 5 && next + op->count < HISTORY_ITEMS) {
             op->kind = OP_WRITE;
-            for (unsigned k = 0; k < op->count; k++) {
-                op->items[k] = next++;
-            }
+            for (unsigned k = 0; k < op->count; k++) { op->items[k] = next++; }
             while (op->done < op->count && !closed && (h.capacity == 0 || in - out < h.capacity)) {
                 queue[in++] = op->items[op->done++];
             }
             op->status = op->done == op->count ? ASYNC_OK : closed ? ASYNC_CLOSED : ASYNC_TIMEOUT;
         } else if (what < 10) {
-            while (op->done < op->count && out < in) {
-                op->items[op->done++] = queue[out++];
-            }
+            while (op->done < op->count && out < in) { op->items[op->done++] = queue[out++]; }
             op->status = op->done == op->count ? ASYNC_OK : closed ? ASYNC_END : ASYNC_TIMEOUT;
         } else {
             op->kind = what == 10 || i < 6 ? OP_CLOSED : OP_CLOSE;
@@ -74,9 +70,7 @@ history random_history(uint64_t seed)
     operation *rest = add(OP_READ, 3, 100000000, 100000001);
     rest->count = HISTORY_ITEMS;
     rest->status = ASYNC_END;
-    while (out < in) {
-        rest->items[rest->done++] = queue[out++];
-    }
+    while (out < in) { rest->items[rest->done++] = queue[out++]; }
     return h;
 }
 
@@ -84,9 +78,7 @@ static operation *some(operation_kind kind, bool with_items)
 {
     for (unsigned i = 0, at = roll(h.count); i < h.count; i++, at++) {
         operation *op = &h.operations[at % h.count];
-        if (op->kind == kind && (!with_items || op->done > 0)) {
-            return op;
-        }
+        if (op->kind == kind && (!with_items || op->done > 0)) { return op; }
     }
     return NULL;
 }
@@ -96,9 +88,7 @@ static const operation *getter(unsigned char item)
 {
     for (unsigned i = 0; i < h.count; i++) {
         const operation *op = &h.operations[i];
-        if (op->kind == OP_READ && memchr(op->items, item, op->done) != NULL) {
-            return op;
-        }
+        if (op->kind == OP_READ && memchr(op->items, item, op->done) != NULL) { return op; }
     }
     return NULL;
 }
@@ -109,16 +99,12 @@ static bool damage(unsigned how)
     operation *op = some(OP_READ, true), *other = some(OP_READ, true);
     switch (how) {
     case 0: /* an item twice */
-        if (op == NULL || other == op) {
-            return false;
-        }
+        if (op == NULL || other == op) { return false; }
         op->items[0] = other->items[0];
         return true;
     case 1: /* an item lost */
         op = &h.operations[h.count - 1];
-        if (op->done == 0) {
-            return false;
-        }
+        if (op->done == 0) { return false; }
         op->done--;
         return true;
     case 2: /* two of one batch changed places */
@@ -134,24 +120,18 @@ static bool damage(unsigned how)
         return true;
     case 3: /* refused, yet it came out */
         op = some(OP_WRITE, true);
-        if (op == NULL) {
-            return false;
-        }
+        if (op == NULL) { return false; }
         op->done--;
         op->status = h.capacity == 0 ? ASYNC_CLOSED : ASYNC_TIMEOUT;
         return true;
     case 4: /* accepted, and it never came out */
         op = some(OP_WRITE, false);
-        if (op == NULL || op->done == op->count) {
-            return false;
-        }
+        if (op == NULL || op->done == op->count) { return false; }
         op->done++;
         op->status = op->done == op->count ? ASYNC_OK : op->status;
         return true;
     default: /* a status that its count does not go with */
-        if (op == NULL || op->done != op->count) {
-            return false;
-        }
+        if (op == NULL || op->done != op->count) { return false; }
         op->status = ASYNC_TIMEOUT;
         return true;
     }

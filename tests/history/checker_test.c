@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static history h;
+static history  h;
 static unsigned failures, cases;
 
 /* ---- by hand ---- */
@@ -14,13 +14,13 @@ static unsigned failures, cases;
 static operation *add(operation_kind kind, unsigned thread, uint64_t begin, uint64_t end)
 {
     operation *op = &h.operations[h.count++];
-    *op = (operation){ .kind = kind, .thread = thread, .begin = begin, .end = end };
+    *op = (operation){.kind = kind, .thread = thread, .begin = begin, .end = end};
     return op;
 }
 
 static void begin(size_t capacity)
 {
-    h = (history){ .capacity = capacity, .writers = 2, .readers = 2 };
+    h = (history){.capacity = capacity, .writers = 2, .readers = 2};
 }
 
 /* A write of `count` items from `first` on. */
@@ -31,9 +31,7 @@ static operation *writes(unsigned thread, uint64_t from, uint64_t to, unsigned f
     op->count = count;
     op->done = done;
     op->status = status;
-    for (unsigned i = 0; i < count; i++) {
-        op->items[i] = (unsigned char)(first + i);
-    }
+    for (unsigned i = 0; i < count; i++) { op->items[i] = (unsigned char)(first + i); }
     return op;
 }
 

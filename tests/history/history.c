@@ -2,15 +2,13 @@
 
 #include <inttypes.h>
 
-static const char *const names[] = { "write",  "read",        "borrow",      "close",
-                                     "closed", "drop writer", "drop reader", "stuck" };
+static const char *const names[] = {"write",  "read",        "borrow",      "close",
+                                    "closed", "drop writer", "drop reader", "stuck"};
 
 static void print_items(const unsigned char *items, unsigned count, FILE *out)
 {
     fputs(" [", out);
-    for (unsigned i = 0; i < count; i++) {
-        fprintf(out, "%s%u", i == 0 ? "" : " ", items[i]);
-    }
+    for (unsigned i = 0; i < count; i++) { fprintf(out, "%s%u", i == 0 ? "" : " ", items[i]); }
     fputc(']', out);
 }
 
@@ -68,7 +66,7 @@ void history_print(const history *h, FILE *out)
 {
     fprintf(out, "capacity %zu, %u holds of the write end, %u of the read end\n", h->capacity,
             h->writers, h->readers);
-    bool printed[HISTORY_OPERATIONS] = { false };
+    bool printed[HISTORY_OPERATIONS] = {false};
     for (unsigned n = 0; n < h->count; n++) {
         unsigned least = h->count;
         for (unsigned i = 0; i < h->count; i++) {
@@ -96,12 +94,8 @@ uint64_t history_digest(const history *h)
         mix(&digest, (uint64_t)op->kind << 48 | (uint64_t)op->thread << 40 |
                          (uint64_t)op->count << 24 | (uint64_t)op->done << 8 | op->answer);
         mix(&digest, (uint64_t)op->status);
-        for (unsigned k = 0; k < op->done; k++) {
-            mix(&digest, op->items[k]);
-        }
-        for (unsigned k = 0; k < op->discarded; k++) {
-            mix(&digest, op->discards[k]);
-        }
+        for (unsigned k = 0; k < op->done; k++) { mix(&digest, op->items[k]); }
+        for (unsigned k = 0; k < op->discarded; k++) { mix(&digest, op->discards[k]); }
         mix(&digest, op->begin);
         mix(&digest, op->end);
     }

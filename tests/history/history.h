@@ -10,9 +10,9 @@
 
 #include <stdio.h>
 
-#define HISTORY_THREADS 4     /* three that run at the same time, and the one that tidies up */
+#define HISTORY_THREADS    4  /* three that run at the same time, and the one that tidies up */
 #define HISTORY_OPERATIONS 32 /* of all threads */
-#define HISTORY_ITEMS 48      /* of one operation, and of all writes together */
+#define HISTORY_ITEMS      48 /* of one operation, and of all writes together */
 
 typedef enum operation_kind {
     OP_WRITE,       /* count items; done were accepted */
@@ -27,21 +27,21 @@ typedef enum operation_kind {
 
 typedef struct operation {
     operation_kind kind;
-    unsigned thread;
-    async_wait wait; /* of a write, read or borrow */
-    unsigned count, done;
-    async_status status;
-    bool answer;                        /* of OP_CLOSED */
-    unsigned char items[HISTORY_ITEMS]; /* to be written, all count of them; or read */
-    unsigned discarded;                 /* items that the discard callback got from this call */
-    unsigned char discards[HISTORY_ITEMS];
-    uint64_t begin, end;
+    unsigned       thread;
+    async_wait     wait; /* of a write, read or borrow */
+    unsigned       count, done;
+    async_status   status;
+    bool           answer;               /* of OP_CLOSED */
+    unsigned char  items[HISTORY_ITEMS]; /* to be written, all count of them; or read */
+    unsigned       discarded;            /* items that the discard callback got from this call */
+    unsigned char  discards[HISTORY_ITEMS];
+    uint64_t       begin, end;
 } operation;
 
 typedef struct history {
-    size_t capacity;           /* 0: unbounded */
-    unsigned writers, readers; /* holds of either end at the beginning */
-    unsigned count;
+    size_t    capacity;         /* 0: unbounded */
+    unsigned  writers, readers; /* holds of either end at the beginning */
+    unsigned  count;
     operation operations[HISTORY_OPERATIONS];
 } history;
 

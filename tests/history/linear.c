@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STAMPS (2 * HISTORY_OPERATIONS)
-#define NOBODY 0xff
+#define STAMPS      (2 * HISTORY_OPERATIONS)
+#define NOBODY      0xff
 #define TABLE_LEAST 1024
-#define LAST_DROP 0x80 /* a drop's steps, once it is known to be the last, begin here */
+#define LAST_DROP   0x80 /* a drop's steps, once it is known to be the last, begin here */
 
 /* One stamp: the begin or the end of an operation. */
 typedef struct stamp {
-    uint64_t at;
+    uint64_t      at;
     unsigned char operation;
-    bool end;
+    bool          end;
 } stamp;
 
 /* No padding: states are compared and hashed as bytes. */
@@ -28,24 +28,22 @@ typedef struct state {
 } state;
 
 static const history *checked;
-static stamp stamps[STAMPS];
-static unsigned stamp_count;
-static linear_result result;
-static unsigned furthest;
+static stamp          stamps[STAMPS];
+static unsigned       stamp_count;
+static linear_result  result;
+static unsigned       furthest;
 
 /* ---- the memory of states: a hash table with open addressing ---- */
 
-static state *table;
+static state   *table;
 static uint8_t *used;
-static size_t table_size, table_count; /* a power of two */
+static size_t   table_size, table_count; /* a power of two */
 
 static uint64_t hash_of(const state *s)
 {
-    uint64_t hash = 1469598103934665603u;
+    uint64_t             hash = 1469598103934665603u;
     const unsigned char *bytes = (const unsigned char *)s;
-    for (size_t i = 0; i < sizeof *s; i++) {
-        hash = (hash ^ bytes[i]) * 1099511628211u;
-    }
+    for (size_t i = 0; i < sizeof *s; i++) { hash = (hash ^ bytes[i]) * 1099511628211u; }
     return hash ^ hash >> 32;
 }
 
@@ -53,9 +51,9 @@ static bool table_add(const state *s);
 
 static void table_resize(size_t size)
 {
-    state *old = table;
+    state   *old = table;
     uint8_t *old_used = used;
-    size_t old_size = table_size;
+    size_t   old_size = table_size;
     table = malloc(size * sizeof *table);
     used = calloc(size, 1);
     if (table == NULL || used == NULL) {
@@ -65,9 +63,7 @@ static void table_resize(size_t size)
     table_size = size;
     table_count = 0;
     for (size_t i = 0; i < old_size; i++) {
-        if (old_used[i] != 0) {
-            table_add(&old[i]);
-        }
+        if (old_used[i] != 0) { table_add(&old[i]); }
     }
     free(old);
     free(old_used);
@@ -76,14 +72,10 @@ static void table_resize(size_t size)
 /* False: it was there already. */
 static bool table_add(const state *s)
 {
-    if (2 * (table_count + 1) > table_size) {
-        table_resize(2 * table_size);
-    }
+    if (2 * (table_count + 1) > table_size) { table_resize(2 * table_size); }
     size_t at = hash_of(s) & (table_size - 1);
     while (used[at] != 0) {
-        if (memcmp(&table[at], s, sizeof *s) == 0) {
-            return false;
-        }
+        if (memcmp(&table[at], s, sizeof *s) == 0) { return false; }
         at = (at + 1) & (table_size - 1);
     }
     table[at] = *s;
@@ -94,16 +86,11 @@ static bool table_add(const state *s)
 
 /* ---- the sequential queue ---- */
 
-static void push(state *s, unsigned char item)
-{
-    s->queue[s->count++] = item;
-}
+static void push(state *s, unsigned char item) { s->queue[s->count++] = item; }
 
 static bool pop(state *s, unsigned char item)
 {
-    if (s->count == 0 || s->queue[0] != item) {
-        return false;
-    }
+    if (s->count == 0 || s->queue[0] != item) { return false; }
     memmove(s->queue, s->queue + 1, --s->count);
     s->queue[s->count] = 0;
     return true;
@@ -114,11 +101,9 @@ static size_t held_by_others(const state *s, unsigned thread)
 {
     size_t held = 0;
     for (unsigned t = 0; t < HISTORY_THREADS; t++) {
-        if (t == thread || s->running[t] == NOBODY) {
-            continue;
-        }
+        if (t == thread || s->running[t] == NOBODY) { continue; }
         const operation *op = &checked->operations[s->running[t]];
-        unsigned steps = s->steps[t];
+        unsigned         steps = s->steps[t];
         if (op->kind == OP_WRITE) {
             unsigned most = op->status == ASYNC_CLOSED ? op->count : op->done;
             held += steps < most ? most - steps : 0;
@@ -138,22 +123,17 @@ static bool full(const state *s, size_t held)
 static unsigned wanted(const state *s, unsigned thread)
 {
     const operation *op = &checked->operations[s->running[thread]];
-    if (op->kind == OP_BORROW || op->wait.kind == ASYNC_WAIT_PER_ITEM) {
-        return 1;
-    }
+    if (op->kind == OP_BORROW || op->wait.kind == ASYNC_WAIT_PER_ITEM) { return 1; }
     return op->count - s->steps[thread];
 }
 
-static unsigned steps_of_move(const operation *op)
-{
-    return op->done + (op->status != ASYNC_OK);
-}
+static unsigned steps_of_move(const operation *op) { return op->done + (op->status != ASYNC_OK); }
 
 /* Whether the thread's operation has taken all its steps. */
 static bool complete(const state *s, unsigned thread)
 {
     const operation *op = &checked->operations[s->running[thread]];
-    unsigned steps = s->steps[thread];
+    unsigned         steps = s->steps[thread];
     switch (op->kind) {
     case OP_WRITE:
     case OP_READ:
@@ -172,17 +152,11 @@ static bool stuck(const state *s, unsigned self)
 {
     unsigned readers = 0, unmet = 0;
     for (unsigned t = 0; t < HISTORY_THREADS; t++) {
-        if (t == self || s->running[t] == NOBODY) {
-            continue;
-        }
-        if (complete(s, t)) {
-            return false; /* it would not sleep */
-        }
+        if (t == self || s->running[t] == NOBODY) { continue; }
+        if (complete(s, t)) { return false; /* it would not sleep */ }
         switch (checked->operations[s->running[t]].kind) {
         case OP_WRITE:
-            if (!full(s, 0)) {
-                return false;
-            }
+            if (!full(s, 0)) { return false; }
             break;
         case OP_READ:
         case OP_BORROW:
@@ -199,9 +173,7 @@ static bool stuck(const state *s, unsigned self)
 static bool step_write(state *s, unsigned thread, const operation *op, unsigned steps)
 {
     if (steps < op->done) {
-        if (s->closed || full(s, 0)) {
-            return false;
-        }
+        if (s->closed || full(s, 0)) { return false; }
         push(s, op->items[steps]);
         return true;
     }
@@ -213,15 +185,9 @@ static bool step_write(state *s, unsigned thread, const operation *op, unsigned 
 
 static bool step_read(state *s, const operation *op, unsigned steps)
 {
-    if (steps < op->done) {
-        return pop(s, op->items[steps]);
-    }
-    if (s->count != 0 || op->done >= op->count) {
-        return false;
-    }
-    if (op->kind == OP_BORROW && op->done != 0) {
-        return false; /* it has what it came for */
-    }
+    if (steps < op->done) { return pop(s, op->items[steps]); }
+    if (s->count != 0 || op->done >= op->count) { return false; }
+    if (op->kind == OP_BORROW && op->done != 0) { return false; /* it has what it came for */ }
     return op->status == (s->closed ? ASYNC_END : ASYNC_TIMEOUT);
 }
 
@@ -231,17 +197,11 @@ static bool step_drop(state *s, unsigned thread, const operation *op, unsigned s
 {
     if (steps == 0) {
         unsigned char *holds = op->kind == OP_DROP_WRITER ? &s->writers : &s->readers;
-        if (*holds == 0) {
-            return false;
-        }
-        if (--*holds == 0) {
-            s->steps[thread] = LAST_DROP;
-        }
+        if (*holds == 0) { return false; }
+        if (--*holds == 0) { s->steps[thread] = LAST_DROP; }
         return true;
     }
-    if (steps < LAST_DROP) {
-        return false; /* it was not the last, and has nothing more to do */
-    }
+    if (steps < LAST_DROP) { return false; /* it was not the last, and has nothing more to do */ }
     if (steps == LAST_DROP + 1) {
         s->closed = 1;
         return true;
@@ -256,8 +216,8 @@ static bool step_drop(state *s, unsigned thread, const operation *op, unsigned s
 static bool step(state *s, unsigned thread)
 {
     const operation *op = &checked->operations[s->running[thread]];
-    unsigned steps = s->steps[thread];
-    bool took = false;
+    unsigned         steps = s->steps[thread];
+    bool             took = false;
     switch (op->kind) {
     case OP_WRITE:
         took = step_write(s, thread, op, steps);
@@ -281,9 +241,7 @@ static bool step(state *s, unsigned thread)
         took = stuck(s, thread);
         break;
     }
-    if (took) {
-        s->steps[thread]++;
-    }
+    if (took) { s->steps[thread]++; }
     return took;
 }
 
@@ -292,9 +250,7 @@ static bool step(state *s, unsigned thread)
 /* Says what stands in the way, if this state has come further than the others. */
 static void note_obstacle(const state *s)
 {
-    if (s->passed < furthest) {
-        return;
-    }
+    if (s->passed < furthest) { return; }
     furthest = s->passed;
     result.operation = stamps[s->passed].operation;
     memcpy(result.queue, s->queue, sizeof result.queue);
@@ -305,7 +261,7 @@ static void note_obstacle(const state *s)
 /* Passes the stamps that may be passed before anybody has to take a step. */
 static bool pass_stamp(state *s)
 {
-    const stamp *next = &stamps[s->passed];
+    const stamp     *next = &stamps[s->passed];
     const operation *op = &checked->operations[next->operation];
     if (!next->end) {
         if (s->running[op->thread] != NOBODY) {
@@ -328,24 +284,14 @@ static bool pass_stamp(state *s)
 
 static bool search(const state *s)
 {
-    if (s->passed == stamp_count) {
-        return true;
-    }
-    if (!table_add(s)) {
-        return false;
-    }
+    if (s->passed == stamp_count) { return true; }
+    if (!table_add(s)) { return false; }
     state next = *s;
-    if (pass_stamp(&next) && search(&next)) {
-        return true;
-    }
+    if (pass_stamp(&next) && search(&next)) { return true; }
     for (unsigned t = 0; t < HISTORY_THREADS; t++) {
-        if (s->running[t] == NOBODY || complete(s, t)) {
-            continue;
-        }
+        if (s->running[t] == NOBODY || complete(s, t)) { continue; }
         next = *s;
-        if (step(&next, t) && search(&next)) {
-            return true;
-        }
+        if (step(&next, t) && search(&next)) { return true; }
     }
     return false;
 }
@@ -365,13 +311,9 @@ static bool well_formed(const history *h)
         bool moves = op->kind == OP_WRITE || op->kind == OP_READ || op->kind == OP_BORROW;
         bool enough = op->kind == OP_BORROW ? op->done >= 1 : op->done == op->count;
         result.operation = i;
-        if (op->begin >= op->end || op->thread >= HISTORY_THREADS) {
-            return false;
-        }
+        if (op->begin >= op->end || op->thread >= HISTORY_THREADS) { return false; }
         written += op->kind == OP_WRITE ? op->done : 0;
-        if (written > HISTORY_ITEMS || op->count > HISTORY_ITEMS) {
-            return false;
-        }
+        if (written > HISTORY_ITEMS || op->count > HISTORY_ITEMS) { return false; }
         if (moves && (op->done > op->count || (op->status == ASYNC_OK) != enough ||
                       (op->status == ASYNC_TIMEOUT && op->wait.kind == ASYNC_WAIT_FOREVER))) {
             return false;
@@ -384,13 +326,11 @@ linear_result linear_check(const history *h)
 {
     checked = h;
     memset(&result, 0, sizeof result);
-    if (!well_formed(h)) {
-        return result;
-    }
+    if (!well_formed(h)) { return result; }
     stamp_count = 0;
     for (unsigned i = 0; i < h->count; i++) {
-        stamps[stamp_count++] = (stamp){ h->operations[i].begin, (unsigned char)i, false };
-        stamps[stamp_count++] = (stamp){ h->operations[i].end, (unsigned char)i, true };
+        stamps[stamp_count++] = (stamp){h->operations[i].begin, (unsigned char)i, false};
+        stamps[stamp_count++] = (stamp){h->operations[i].end, (unsigned char)i, true};
     }
     qsort(stamps, stamp_count, sizeof stamps[0], compare);
     if (table_size != TABLE_LEAST) {
@@ -404,7 +344,7 @@ linear_result linear_check(const history *h)
     memset(used, 0, table_size);
     table_count = 0;
     furthest = 0;
-    state first = { .writers = (unsigned char)h->writers, .readers = (unsigned char)h->readers };
+    state first = {.writers = (unsigned char)h->writers, .readers = (unsigned char)h->readers};
     memset(first.running, NOBODY, sizeof first.running);
     result.accepted = search(&first);
     result.states = (unsigned)table_count;

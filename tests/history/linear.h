@@ -35,14 +35,14 @@
 #include "history.h"
 
 typedef struct linear_result {
-    bool accepted;
+    bool     accepted;
     unsigned states; /* visited */
     /* Refused: the operation whose end no choice could pass, the last one in time that was tried;
      * and the queue in one of those states. */
-    unsigned operation;
+    unsigned      operation;
     unsigned char queue[HISTORY_ITEMS];
-    unsigned queue_count;
-    bool closed;
+    unsigned      queue_count;
+    bool          closed;
 } linear_result;
 
 /* Not from two threads at once. */

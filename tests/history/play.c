@@ -10,39 +10,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define THREADS SCHEDULE_THREADS
-#define MAIN SCHEDULE_THREADS
+#define THREADS         SCHEDULE_THREADS
+#define MAIN            SCHEDULE_THREADS
 #define OPERATIONS_MOST 4 /* of a thread */
-#define RESCUES_MOST 3
-#define ITEM_SIZE_MOST 40
-#define SEGMENT 240 /* words: where the queue takes a new segment */
-#define NS_PER_MS 1000000u
+#define RESCUES_MOST    3
+#define ITEM_SIZE_MOST  40
+#define SEGMENT         240 /* words: where the queue takes a new segment */
+#define NS_PER_MS       1000000u
 
 typedef struct plan {
     operation_kind kind;
-    unsigned count;
-    async_wait wait;
-    uint64_t ms; /* of a wait within a time */
+    unsigned       count;
+    async_wait     wait;
+    uint64_t       ms; /* of a wait within a time */
 } plan;
 
 typedef struct player {
-    bool writer, reader; /* holds; the thread's own during the round */
-    unsigned planned, count;
-    plan plans[OPERATIONS_MOST];
+    bool      writer, reader; /* holds; the thread's own during the round */
+    unsigned  planned, count;
+    plan      plans[OPERATIONS_MOST];
     operation operations[HISTORY_OPERATIONS];
 } player;
 
 static schedule_mode mode;
-static uint64_t dice_state;
+static uint64_t      dice_state;
 
-static player players[THREADS + 1];
+static player        players[THREADS + 1];
 static async_writer *writer;
 static async_reader *reader;
-static size_t item_size;
-history taken;
+static size_t        item_size;
+history              taken;
 static unsigned char next_item;
-static atomic_uint releases, arrived;
-static atomic_bool wrong;
+static atomic_uint   releases, arrived;
+static atomic_bool   wrong;
 
 static _Thread_local operation *now; /* that this thread is in */
 
@@ -64,17 +64,13 @@ static unsigned roll(unsigned below)
 
 static void make(unsigned char *at, unsigned char number)
 {
-    for (size_t i = 0; i < item_size; i++) {
-        at[i] = (unsigned char)(number + 7 * i);
-    }
+    for (size_t i = 0; i < item_size; i++) { at[i] = (unsigned char)(number + 7 * i); }
 }
 
 static unsigned char number_of(const unsigned char *at)
 {
     for (size_t i = 0; i < item_size; i++) {
-        if (at[i] != (unsigned char)(at[0] + 7 * i)) {
-            fail("an item is not what was written");
-        }
+        if (at[i] != (unsigned char)(at[0] + 7 * i)) { fail("an item is not what was written"); }
     }
     return at[0];
 }
@@ -111,9 +107,7 @@ static void check_time(const plan *p, uint64_t began)
 static void do_write(const plan *p)
 {
     unsigned char items[HISTORY_ITEMS * ITEM_SIZE_MOST];
-    for (unsigned i = 0; i < p->count; i++) {
-        make(items + i * item_size, now->items[i]);
-    }
+    for (unsigned i = 0; i < p->count; i++) { make(items + i * item_size, now->items[i]); }
     size_t written;
     now->begin = schedule_stamp();
     now->status = async_writer_write(writer, items, p->count, &written, now->wait);
@@ -124,14 +118,12 @@ static void do_write(const plan *p)
 static void do_read(void)
 {
     unsigned char items[HISTORY_ITEMS * ITEM_SIZE_MOST];
-    size_t got;
+    size_t        got;
     now->begin = schedule_stamp();
     now->status = async_reader_read(reader, items, now->count, &got, now->wait);
     now->end = schedule_stamp();
     now->done = (unsigned)got;
-    for (size_t i = 0; i < got; i++) {
-        now->items[i] = number_of(items + i * item_size);
-    }
+    for (size_t i = 0; i < got; i++) { now->items[i] = number_of(items + i * item_size); }
 }
 
 static void do_borrow(void)
@@ -151,7 +143,7 @@ static void do_borrow(void)
 static void perform(player *me, const plan *p, const unsigned char *numbers)
 {
     now = &me->operations[me->count];
-    *now = (operation){ .kind = p->kind, .thread = (unsigned)(me - players), .count = p->count };
+    *now = (operation){.kind = p->kind, .thread = (unsigned)(me - players), .count = p->count};
     now->wait = p->wait;
     uint64_t began = schedule_now_ns();
     if (p->ms != 0 && p->wait.kind == ASYNC_WAIT_UNTIL) {
@@ -207,9 +199,7 @@ void play(unsigned thread)
     player *me = &players[thread];
     if (mode == SCHEDULE_PARALLEL) {
         atomic_fetch_add(&arrived, 1);
-        while (atomic_load(&arrived) < THREADS) {
-            sched_yield();
-        }
+        while (atomic_load(&arrived) < THREADS) { sched_yield(); }
     }
     for (unsigned i = 0; i < me->planned; i++) {
         me->writer &= me->plans[i].kind != OP_DROP_WRITER;
@@ -231,7 +221,7 @@ static void plan_wait(plan *p)
     } else if (kind < 9 + timed || (mode == SCHEDULE_PARALLEL && !players[MAIN].writer)) {
         p->ms = 1 + roll(2);
         p->wait = roll(2) == 0 ? async_per_item_ms(p->ms)
-                               : (async_wait){ ASYNC_WAIT_UNTIL, 0 }; /* from its begin on */
+                               : (async_wait){ASYNC_WAIT_UNTIL, 0}; /* from its begin on */
     }
 }
 
@@ -243,29 +233,21 @@ static operation_kind plan_kind(bool writes, bool reads, bool ends)
         writes = roll(2) == 0;
         reads = !writes;
     }
-    if (kind == 0) {
-        return writes ? OP_CLOSE : OP_DROP_READER;
-    }
-    if (kind == 1) {
-        return writes ? OP_DROP_WRITER : OP_DROP_READER;
-    }
-    if (kind == 2 && writes) {
-        return OP_CLOSED;
-    }
-    if (writes && (!reads || kind < 6)) {
-        return OP_WRITE;
-    }
+    if (kind == 0) { return writes ? OP_CLOSE : OP_DROP_READER; }
+    if (kind == 1) { return writes ? OP_DROP_WRITER : OP_DROP_READER; }
+    if (kind == 2 && writes) { return OP_CLOSED; }
+    if (writes && (!reads || kind < 6)) { return OP_WRITE; }
     return roll(5) == 0 ? OP_BORROW : OP_READ;
 }
 
 static void plan_thread(unsigned thread, bool ends)
 {
-    player *me = &players[thread];
-    bool writes = me->writer, reads = me->reader;
+    player  *me = &players[thread];
+    bool     writes = me->writer, reads = me->reader;
     unsigned most = 1 + roll(OPERATIONS_MOST);
     for (me->planned = 0; me->planned < most && (writes || reads); me->planned++) {
         plan *p = &me->plans[me->planned];
-        *p = (plan){ .kind = plan_kind(writes, reads, ends) };
+        *p = (plan){.kind = plan_kind(writes, reads, ends)};
         if (p->kind == OP_DROP_WRITER) {
             writes = false;
         } else if (p->kind == OP_DROP_READER) {
@@ -285,7 +267,7 @@ static void plan_history(void)
     memset(players, 0, sizeof players);
     next_item = 1;
     unsigned kind = roll(4);
-    taken = (history){ .capacity = roll(4) };
+    taken = (history){.capacity = roll(4)};
     for (unsigned i = 0; i < THREADS; i++) {
         players[i].writer = kind >= 2 || (kind == 0 ? i > 0 : i == 0);
         players[i].reader = kind >= 2 || !players[i].writer;
@@ -298,19 +280,16 @@ static void plan_history(void)
         taken.readers += players[i].reader;
     }
     bool ends = roll(2) == 0;
-    for (unsigned i = 0; i < THREADS; i++) {
-        plan_thread(i, ends);
-    }
+    for (unsigned i = 0; i < THREADS; i++) { plan_thread(i, ends); }
 }
 
 /* The channel, as if it had been in use for a while. */
 static void open_channel(void)
 {
-    static const size_t sizes[] = { 8, 8, 12, 24, 40 };
+    static const size_t sizes[] = {8, 8, 12, 24, 40};
     item_size = sizes[roll(sizeof sizes / sizeof sizes[0])];
-    async_channel_options options = { .capacity = taken.capacity,
-                                      .discard = discard,
-                                      .release = release };
+    async_channel_options options = {
+        .capacity = taken.capacity, .discard = discard, .release = release};
     if (async_channel_create(&writer, &reader, item_size, &options) != ASYNC_OK) {
         fail("no channel");
         exit(1);
@@ -325,12 +304,8 @@ static void open_channel(void)
             fail("one item does not go through");
         }
     }
-    for (unsigned i = 1; i < taken.writers; i++) {
-        async_writer_retain(writer);
-    }
-    for (unsigned i = 1; i < taken.readers; i++) {
-        async_reader_retain(reader);
-    }
+    for (unsigned i = 1; i < taken.writers; i++) { async_writer_retain(writer); }
+    for (unsigned i = 1; i < taken.readers; i++) { async_reader_retain(reader); }
 }
 
 /* ---- one history ---- */
@@ -338,9 +313,7 @@ static void open_channel(void)
 static bool held(bool write_end)
 {
     for (unsigned i = 0; i <= THREADS; i++) {
-        if (write_end ? players[i].writer : players[i].reader) {
-            return true;
-        }
+        if (write_end ? players[i].writer : players[i].reader) { return true; }
     }
     return false;
 }
@@ -366,11 +339,9 @@ static bool may_use(bool write_end)
 /* Everyone sleeps for good. True: not any more, the channel is closed. */
 static bool rescue(unsigned tries)
 {
-    player *me = &players[MAIN];
+    player  *me = &players[MAIN];
     unsigned what = tries < RESCUES_MOST ? roll(4) : 0;
-    if (mode == SCHEDULE_SERIAL) {
-        perform(me, &(plan){ .kind = OP_STUCK }, NULL);
-    }
+    if (mode == SCHEDULE_SERIAL) { perform(me, &(plan){.kind = OP_STUCK}, NULL); }
     if (!may_use(true) || tries > RESCUES_MOST) {
         fail("threads sleep on a channel that is closed");
         collect();
@@ -378,15 +349,15 @@ static bool rescue(unsigned tries)
         abort();
     }
     if (what == 1) {
-        perform(me, &(plan){ .kind = OP_WRITE, .count = 1 }, &next_item);
+        perform(me, &(plan){.kind = OP_WRITE, .count = 1}, &next_item);
         next_item++;
         return false;
     }
     if (what == 2 && may_use(false)) {
-        perform(me, &(plan){ .kind = OP_READ, .count = 1 }, NULL);
+        perform(me, &(plan){.kind = OP_READ, .count = 1}, NULL);
         return false;
     }
-    perform(me, &(plan){ .kind = OP_CLOSE }, NULL);
+    perform(me, &(plan){.kind = OP_CLOSE}, NULL);
     return true;
 }
 
@@ -394,10 +365,10 @@ static void finish(void)
 {
     player *me = &players[MAIN];
     if (held(true) && (held(false) || roll(2) == 0)) {
-        perform(me, &(plan){ .kind = OP_CLOSE }, NULL);
+        perform(me, &(plan){.kind = OP_CLOSE}, NULL);
     }
     if (held(false) && roll(4) != 0) {
-        perform(me, &(plan){ .kind = OP_READ, .count = HISTORY_ITEMS, .wait = async_forever() },
+        perform(me, &(plan){.kind = OP_READ, .count = HISTORY_ITEMS, .wait = async_forever()},
                 NULL);
     }
     bool readers_first = roll(2) == 0;
@@ -405,13 +376,11 @@ static void finish(void)
         for (unsigned i = 0; i <= THREADS; i++) {
             if ((end == 0) == readers_first ? players[i].reader : players[i].writer) {
                 operation_kind kind = (end == 0) == readers_first ? OP_DROP_READER : OP_DROP_WRITER;
-                perform(me, &(plan){ .kind = kind }, NULL);
+                perform(me, &(plan){.kind = kind}, NULL);
             }
         }
     }
-    if (atomic_load(&releases) != 1) {
-        fail("the channel's release was not called once");
-    }
+    if (atomic_load(&releases) != 1) { fail("the channel's release was not called once"); }
 }
 
 static void count_up(report *r)

@@ -10,7 +10,7 @@ typedef struct report {
     uint64_t digest; /* of all its histories, or of the one that was refused */
     uint64_t operations, overlaps, timeouts, ends, refusals, stuck, states, steps, switches;
     unsigned histories;
-    bool failed;
+    bool     failed;
 } report;
 
 /* Each thread's part of every round: for schedule_start. */

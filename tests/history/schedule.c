@@ -12,26 +12,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAIN SCHEDULE_THREADS
-#define NEVER UINT64_MAX
+#define MAIN       SCHEDULE_THREADS
+#define NEVER      UINT64_MAX
 #define STEPS_MOST 2000000 /* of a round: more is a loop that waits for a thread in vain */
-#define CHANGES 3          /* of priority, in a round of the priority kind */
+#define CHANGES    3       /* of priority, in a round of the priority kind */
 
 typedef _Atomic(uint32_t) word;
 
 typedef enum thread_state { READY, ASLEEP, DONE } thread_state;
 
 typedef struct player {
-    pthread_t thread;
-    sem_t turn; /* serial: posted when it goes on. Parallel: when a round begins */
+    pthread_t    thread;
+    sem_t        turn; /* serial: posted when it goes on. Parallel: when a round begins */
     thread_state state;
-    const word *address; /* where it sleeps */
-    uint64_t deadline;
-    bool told; /* by a wake-up, not by its deadline */
-    unsigned priority;
-    const char *site;             /* of its last step */
+    const word  *address; /* where it sleeps */
+    uint64_t     deadline;
+    bool         told; /* by a wake-up, not by its deadline */
+    unsigned     priority;
+    const char  *site;            /* of its last step */
     _Atomic(int) asleep, waiting; /* parallel: in a sleep without a deadline; in its round */
-    uint64_t random;
+    uint64_t     random;
 } player;
 
 uint64_t schedule_steps, schedule_switches;
@@ -39,21 +39,21 @@ uint64_t schedule_steps, schedule_switches;
 static schedule_mode mode;
 static void (*play_round)(unsigned);
 static player players[SCHEDULE_THREADS + 1];
-static bool stopping;
+static bool   stopping;
 
 /* Serial: all of this belongs to who runs. */
-static unsigned current;
-static uint64_t random_state, clock_ns;
-static unsigned switch_one_in; /* 0: by priority */
-static uint64_t change_at[CHANGES], round_steps;
+static unsigned       current;
+static uint64_t       random_state, clock_ns;
+static unsigned       switch_one_in; /* 0: by priority */
+static uint64_t       change_at[CHANGES], round_steps;
 static schedule_state outcome;
 
 /* Parallel. */
 static _Atomic(uint64_t) seed_now, stamps;
 static _Atomic(unsigned) strangers;
-static unsigned delay_one_in;
+static unsigned          delay_one_in;
 
-static _Thread_local player *self;
+static _Thread_local player  *self;
 static _Thread_local uint64_t own_random;
 static _Thread_local uint64_t own_seed;
 
@@ -65,16 +65,13 @@ static uint64_t random_of(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static bool one_in(unsigned times)
-{
-    return random_of(&random_state) % times == 0;
-}
+static bool one_in(unsigned times) { return random_of(&random_state) % times == 0; }
 
 /* ---- serial ---- */
 
 static void fail(const char *what)
 {
-    static const char *const states[] = { "ready", "asleep", "done" };
+    static const char *const states[] = {"ready", "asleep", "done"};
     fprintf(stderr, "schedule: %s\n", what);
     for (unsigned i = 0; i <= MAIN; i++) {
         fprintf(stderr, "  thread %u: %s, last seen at %s\n", i, states[players[i].state],
@@ -86,17 +83,14 @@ static void fail(const char *what)
 
 static void wait_for_turn(player *p)
 {
-    while (sem_wait(&p->turn) != 0) {
-    }
+    while (sem_wait(&p->turn) != 0) {}
 }
 
 /* The caller, who runs, lets `next` go on and waits until it is its own turn again. */
 static void hand_to(unsigned next)
 {
     player *me = &players[current];
-    if (next == current) {
-        return;
-    }
+    if (next == current) { return; }
     schedule_switches++;
     current = next;
     sem_post(&players[next].turn);
@@ -107,23 +101,17 @@ static void wake(player *p, bool told)
 {
     p->state = READY;
     p->told = told;
-    if (!told && p->deadline > clock_ns) {
-        clock_ns = p->deadline;
-    }
+    if (!told && p->deadline > clock_ns) { clock_ns = p->deadline; }
 }
 
 /* One of those who match, at random, or -1. Main takes part only when the others can't go on. */
 static int choose(thread_state state, bool timed_only)
 {
-    int chosen = -1;
+    int      chosen = -1;
     unsigned count = 0;
     for (unsigned i = 0; i < SCHEDULE_THREADS; i++) {
-        if (players[i].state != state || (timed_only && players[i].deadline == NEVER)) {
-            continue;
-        }
-        if (random_of(&random_state) % ++count == 0) {
-            chosen = (int)i;
-        }
+        if (players[i].state != state || (timed_only && players[i].deadline == NEVER)) { continue; }
+        if (random_of(&random_state) % ++count == 0) { chosen = (int)i; }
     }
     return chosen;
 }
@@ -156,25 +144,19 @@ static int next_deadline(void)
 static unsigned pick(void)
 {
     int sleeper;
-    if (one_in(16) && (sleeper = choose(ASLEEP, true)) >= 0) {
-        wake(&players[sleeper], false);
-    }
+    if (one_in(16) && (sleeper = choose(ASLEEP, true)) >= 0) { wake(&players[sleeper], false); }
     if (one_in(64) && (sleeper = choose(ASLEEP, false)) >= 0) {
         wake(&players[sleeper], true); /* without reason */
     }
     int next = switch_one_in == 0 ? first_by_priority() : choose(READY, false);
-    if (next >= 0) {
-        return (unsigned)next;
-    }
+    if (next >= 0) { return (unsigned)next; }
     if ((sleeper = next_deadline()) >= 0) {
         wake(&players[sleeper], false);
         return (unsigned)sleeper;
     }
     outcome = ALL_DONE;
     for (unsigned i = 0; i < SCHEDULE_THREADS; i++) {
-        if (players[i].state != DONE) {
-            outcome = ALL_STUCK;
-        }
+        if (players[i].state != DONE) { outcome = ALL_STUCK; }
     }
     return MAIN;
 }
@@ -184,9 +166,7 @@ static void give_way(player *p)
 {
     unsigned least = UINT32_MAX;
     for (unsigned i = 0; i < SCHEDULE_THREADS; i++) {
-        if (players[i].priority < least) {
-            least = players[i].priority;
-        }
+        if (players[i].priority < least) { least = players[i].priority; }
     }
     p->priority = least - 1;
 }
@@ -196,16 +176,10 @@ static void serial_step(const char *site)
     player *me = self;
     me->site = site;
     schedule_steps++;
-    if (me == &players[MAIN]) {
-        return; /* the others stand still */
-    }
-    if (++round_steps > STEPS_MOST) {
-        fail("a round without an end");
-    }
+    if (me == &players[MAIN]) { return; /* the others stand still */ }
+    if (++round_steps > STEPS_MOST) { fail("a round without an end"); }
     if (switch_one_in != 0) {
-        if (one_in(switch_one_in)) {
-            hand_to(pick());
-        }
+        if (one_in(switch_one_in)) { hand_to(pick()); }
         return;
     }
     for (unsigned i = 0; i < CHANGES; i++) {
@@ -218,14 +192,12 @@ static void serial_step(const char *site)
 
 static void serial_round(uint64_t seed)
 {
-    static const unsigned often[] = { 0, 0, 2, 4, 12, 40 };
+    static const unsigned often[] = {0, 0, 2, 4, 12, 40};
     random_state = seed;
     round_steps = 0;
     switch_one_in = often[random_of(&random_state) % (sizeof often / sizeof often[0])];
     uint64_t length = 100 + random_of(&random_state) % 1500;
-    for (unsigned i = 0; i < CHANGES; i++) {
-        change_at[i] = 1 + random_of(&random_state) % length;
-    }
+    for (unsigned i = 0; i < CHANGES; i++) { change_at[i] = 1 + random_of(&random_state) % length; }
     for (unsigned i = 0; i < SCHEDULE_THREADS; i++) {
         players[i].state = READY;
         players[i].site = NULL;
@@ -246,12 +218,10 @@ static void parallel_step(void)
         own_random = seed * 7919 + index;
     }
     uint64_t number = random_of(&own_random);
-    if (number % delay_one_in != 0) {
-        return;
-    }
+    if (number % delay_one_in != 0) { return; }
     switch (number >> 32 & 7) {
     case 0:
-        nanosleep(&(struct timespec){ 0, 20000 }, NULL);
+        nanosleep(&(struct timespec){0, 20000}, NULL);
         break;
     case 1:
     case 2:
@@ -259,8 +229,7 @@ static void parallel_step(void)
         sched_yield();
         break;
     default:
-        for (volatile unsigned i = 0; i < (number >> 40 & 511); i++) {
-        }
+        for (volatile unsigned i = 0; i < (number >> 40 & 511); i++) {}
         break;
     }
 }
@@ -280,9 +249,7 @@ static bool parallel_stuck(void)
 static bool parallel_done(void)
 {
     for (unsigned i = 0; i < SCHEDULE_THREADS; i++) {
-        if (atomic_load(&players[i].waiting) != 0) {
-            return false;
-        }
+        if (atomic_load(&players[i].waiting) != 0) { return false; }
     }
     return true;
 }
@@ -299,10 +266,7 @@ void async_step(const char *site)
     }
 }
 
-static bool serial(void)
-{
-    return mode == SCHEDULE_SERIAL && self != NULL;
-}
+static bool serial(void) { return mode == SCHEDULE_SERIAL && self != NULL; }
 
 bool __real_os_futex_wait(word *at, uint32_t expected, uint64_t deadline);
 bool __wrap_os_futex_wait(word *at, uint32_t expected, uint64_t deadline);
@@ -310,25 +274,15 @@ bool __wrap_os_futex_wait(word *at, uint32_t expected, uint64_t deadline)
 {
     if (!serial()) {
         bool for_good = self != NULL && deadline == NEVER;
-        if (for_good) {
-            atomic_store(&self->asleep, 1);
-        }
+        if (for_good) { atomic_store(&self->asleep, 1); }
         bool woken = __real_os_futex_wait(at, expected, deadline);
-        if (for_good) {
-            atomic_store(&self->asleep, 0);
-        }
+        if (for_good) { atomic_store(&self->asleep, 0); }
         return woken;
     }
     serial_step("os_futex_wait");
-    if (atomic_load(at) != expected) {
-        return true;
-    }
-    if (self == &players[MAIN]) {
-        fail("main went to sleep");
-    }
-    if (deadline <= clock_ns) {
-        return false;
-    }
+    if (atomic_load(at) != expected) { return true; }
+    if (self == &players[MAIN]) { fail("main went to sleep"); }
+    if (deadline <= clock_ns) { return false; }
     self->address = at;
     self->deadline = deadline;
     self->state = ASLEEP;
@@ -370,12 +324,32 @@ void __wrap_os_yield(void)
     }
 }
 
+void __real_os_pause(unsigned *looks);
+void __wrap_os_pause(unsigned *looks);
+void __wrap_os_pause(unsigned *looks)
+{
+    if (serial()) {
+        __wrap_os_yield();
+    } else {
+        __real_os_pause(looks);
+    }
+}
+
+void __real_os_sleep_ns(uint64_t ns);
+void __wrap_os_sleep_ns(uint64_t ns);
+void __wrap_os_sleep_ns(uint64_t ns)
+{
+    if (serial()) {
+        word nobody = 0;
+        __wrap_os_futex_wait(&nobody, 0, clock_ns + ns);
+    } else {
+        __real_os_sleep_ns(ns);
+    }
+}
+
 uint64_t __real_os_now_ns(void);
 uint64_t __wrap_os_now_ns(void);
-uint64_t __wrap_os_now_ns(void)
-{
-    return serial() ? clock_ns++ : __real_os_now_ns();
-}
+uint64_t __wrap_os_now_ns(void) { return serial() ? clock_ns++ : __real_os_now_ns(); }
 
 unsigned __real_os_cpu_affinity_cached(void);
 unsigned __wrap_os_cpu_affinity_cached(void);
@@ -391,9 +365,7 @@ static void *play(void *argument)
     player *me = argument;
     for (;;) {
         wait_for_turn(me);
-        if (stopping) {
-            return NULL;
-        }
+        if (stopping) { return NULL; }
         self = me;
         play_round((unsigned)(me - players));
         if (mode == SCHEDULE_SERIAL) {
@@ -441,15 +413,13 @@ void schedule_stop(void)
 
 void schedule_round(uint64_t seed)
 {
-    static const unsigned delays[] = { 4, 16, 64, 256, 1 << 30 };
+    static const unsigned delays[] = {4, 16, 64, 256, 1 << 30};
     if (mode == SCHEDULE_SERIAL) {
         serial_round(seed);
     } else {
         atomic_store(&seed_now, seed);
         delay_one_in = delays[seed % (sizeof delays / sizeof delays[0])];
-        for (unsigned i = 0; i < SCHEDULE_THREADS; i++) {
-            players[i].state = READY;
-        }
+        for (unsigned i = 0; i < SCHEDULE_THREADS; i++) { players[i].state = READY; }
     }
 }
 
@@ -467,13 +437,11 @@ schedule_state schedule_wait(bool guess)
         }
     }
     for (unsigned looks = 0; !parallel_done(); looks++) {
-        if (guess && looks > 20 && parallel_stuck() && !parallel_done()) {
-            return ALL_STUCK;
-        }
+        if (guess && looks > 20 && parallel_stuck() && !parallel_done()) { return ALL_STUCK; }
         if (looks < 10) {
             sched_yield();
         } else {
-            nanosleep(&(struct timespec){ 0, 50000 }, NULL);
+            nanosleep(&(struct timespec){0, 50000}, NULL);
         }
     }
     return ALL_DONE;
@@ -488,9 +456,7 @@ void schedule_delays(uint64_t seed)
 
 uint64_t schedule_stamp(void)
 {
-    if (serial()) {
-        return atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) + 1;
-    }
+    if (serial()) { return atomic_fetch_add_explicit(&stamps, 1, memory_order_relaxed) + 1; }
 #if defined(__x86_64__)
     /* A read-modify-write that the processor orders with everything around it, but no more edges
      * for ThreadSanitizer between one thread's operations and another's than there are. */
@@ -505,7 +471,4 @@ uint64_t schedule_stamp(void)
     return stamp;
 }
 
-uint64_t schedule_now_ns(void)
-{
-    return __wrap_os_now_ns();
-}
+uint64_t schedule_now_ns(void) { return __wrap_os_now_ns(); }

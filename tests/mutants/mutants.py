@@ -12,6 +12,7 @@ the table names others. `run` fails, too, where a layer fails without any mutant
 everything."""
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -62,12 +63,13 @@ PATIENCE_S = 120  # of one program: whoever takes longer hangs
 
 def mutated(mutant, text):
     """The text with the fault in it; a message where it does not apply."""
-    count = text.count(mutant.old)
+    pattern = r"\s+".join(re.escape(word) for word in mutant.old.split())
+    count = len(re.findall(pattern, text))
     if count != 1:
         return None, f"{mutant.name}: its text stands {count} times in runtime/{mutant.file}"
     if mutant.old == mutant.new:
         return None, f"{mutant.name}: it changes nothing"
-    return text.replace(mutant.old, mutant.new), None
+    return re.sub(pattern, lambda _: mutant.new.strip(), text), None
 
 
 def apply_all():

@@ -14,9 +14,7 @@ static unsigned      looks, discarded;
 
 void async_step(const char *site)
 {
-    if (writer == NULL || strcmp(site, "channel_end: status") != 0) {
-        return;
-    }
+    if (writer == NULL || strcmp(site, "channel_end: status") != 0) { return; }
     async_writer *w = writer;
     uint64_t      item = 7;
     writer = NULL; /* not again, from within */
@@ -39,7 +37,7 @@ int main(void)
     async_writer *w;
     async_reader *reader;
     assert(async_channel_create(&w, &reader, sizeof(uint64_t),
-                                &(async_channel_options){ .discard = discard }) == ASYNC_OK);
+                                &(async_channel_options){.discard = discard}) == ASYNC_OK);
     writer = w;
     async_reader_release(reader);
     assert(looks == 1 && discarded == 0);

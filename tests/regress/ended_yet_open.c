@@ -16,9 +16,7 @@ static unsigned      looks, ends;
 void async_step(const char *site)
 {
     (void)site;
-    if (!closing) {
-        return;
-    }
+    if (!closing) { return; }
     uint64_t item;
     closing = false; /* not again, from within */
     async_status status = async_reader_read(reader, &item, 1, NULL, async_now());

@@ -11,8 +11,8 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 enum { ITEM = 12 };
@@ -28,18 +28,14 @@ static _Thread_local int  steps;
 void async_step(const char *site)
 {
     (void)site;
-    if (!counted || ++steps != atomic_load(&stop_at)) {
-        return;
-    }
+    if (!counted || ++steps != atomic_load(&stop_at)) { return; }
     atomic_store(&stopped, 1);
-    while (!atomic_load(&go_on)) {
-        sched_yield();
-    }
+    while (!atomic_load(&go_on)) { sched_yield(); }
 }
 
 static void *other(void *argument)
 {
-    unsigned char item[2 * ITEM] = { 0 };
+    unsigned char item[2 * ITEM] = {0};
     (void)argument;
     counted = true;
     if (writes) {
@@ -56,20 +52,16 @@ static void *other(void *argument)
 static bool try_step(int k)
 {
     pthread_t     thread;
-    unsigned char items[4 * ITEM] = { 0 };
+    unsigned char items[4 * ITEM] = {0};
     size_t        got;
     assert(async_channel_create(&writer, &reader, ITEM, NULL) == ASYNC_OK);
-    if (!writes) {
-        assert(async_writer_write(writer, items, 2, NULL, async_now()) == ASYNC_OK);
-    }
+    if (!writes) { assert(async_writer_write(writer, items, 2, NULL, async_now()) == ASYNC_OK); }
     atomic_store(&stop_at, k);
     atomic_store(&stopped, 0);
     atomic_store(&go_on, 0);
     assert(pthread_create(&thread, NULL, other, NULL) == 0);
-    while (atomic_load(&stopped) == 0) {
-        sched_yield();
-    }
-    bool there_is = atomic_load(&stopped) == 1;
+    while (atomic_load(&stopped) == 0) { sched_yield(); }
+    bool         there_is = atomic_load(&stopped) == 1;
     async_status status = async_reader_read(reader, items, 3, &got, async_within_ms(2));
     assert(status == ASYNC_TIMEOUT && got <= 2);
     status = async_reader_read(reader, items, 1, &got, async_per_item_ms(2));
@@ -87,9 +79,7 @@ int main(void)
     for (int kind = 0; kind < 2; kind++) {
         int k = 1;
         writes = kind == 1;
-        while (try_step(k)) {
-            k++;
-        }
+        while (try_step(k)) { k++; }
         assert(k > 5);
     }
     return 0;
