@@ -277,7 +277,7 @@ async_status async_pool_cancel(async_pool *pool)
 
 /* ---- the end ---- */
 
-static _Thread_local struct async_pool *destroying; /* by this thread */
+static THREAD_LOCAL struct async_pool *destroying; /* by this thread */
 
 static bool task_inside(const struct async_task *task)
 {

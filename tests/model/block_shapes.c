@@ -56,10 +56,7 @@ static void folds(unsigned thread)
     use(fresh(store_default()));
 }
 
-static void let_go(void)
-{
-    EXPECT(load_relaxed(&shared->refs) <= 1);
-}
+static void let_go(void) { EXPECT(load_relaxed(&shared->refs) <= 1); }
 
 /* What a thread leaves behind at its end, the next one finds. */
 static void leaves_and_finds(unsigned thread)
@@ -96,7 +93,7 @@ static unsigned at_start;
 static void start_store(void)
 {
     at_start = (unsigned)model_allocations();
-    async_allocator allocator = { .allocate = allocate, .deallocate = deallocate };
+    async_allocator allocator = {.allocate = allocate, .deallocate = deallocate};
     store = store_create(&allocator);
     EXPECT(store != NULL);
     store_retain(store);
@@ -116,15 +113,12 @@ static void store_used(unsigned thread)
     store_drop(store);
 }
 
-static void all_back(void)
-{
-    EXPECT(model_allocations() == at_start);
-}
+static void all_back(void) { EXPECT(model_allocations() == at_start); }
 
 const struct model_shape block_shapes[] = {
-    { "block/releases", 3, 0, start, releases, let_go },
-    { "block/folds", 2, 0, start, folds, NULL },
-    { "block/leaves-and-finds", 3, 0, NULL, leaves_and_finds, NULL },
-    { "block/store", 2, 0, start_store, store_used, all_back },
-    { 0 },
+    {"block/releases", 3, 0, start, releases, let_go},
+    {"block/folds", 2, 0, start, folds, NULL},
+    {"block/leaves-and-finds", 3, 0, NULL, leaves_and_finds, NULL},
+    {"block/store", 2, 0, start_store, store_used, all_back},
+    {0},
 };

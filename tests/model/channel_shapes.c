@@ -10,15 +10,12 @@
 
 static async_writer *writer;
 static async_reader *reader;
-static size_t accepted[MODEL_THREADS]; /* how many of a thread's items; always the first ones */
+static size_t   accepted[MODEL_THREADS]; /* how many of a thread's items; always the first ones */
 static unsigned received[MODEL_THREADS][MODEL_THREADS][ITEMS],
     discarded[MODEL_THREADS][MODEL_THREADS][ITEMS];
 static unsigned next_of[MODEL_THREADS][MODEL_THREADS], released;
 
-static uint64_t item_of(unsigned from, unsigned i)
-{
-    return (uint64_t)(from + 1) << 32 | (i + 1);
-}
+static uint64_t item_of(unsigned from, unsigned i) { return (uint64_t)(from + 1) << 32 | (i + 1); }
 
 static void discard(void *items, size_t count, void *context)
 {
@@ -37,24 +34,13 @@ static void release(void *context)
 
 static void start(size_t capacity)
 {
-    async_channel_options options = { .capacity = capacity,
-                                      .discard = discard,
-                                      .release = release };
+    async_channel_options options = {.capacity = capacity, .discard = discard, .release = release};
     EXPECT(async_channel_create(&writer, &reader, sizeof(uint64_t), &options) == ASYNC_OK);
 }
 
-static void start_0(void)
-{
-    start(0);
-}
-static void start_1(void)
-{
-    start(1);
-}
-static void start_2(void)
-{
-    start(2);
-}
+static void start_0(void) { start(0); }
+static void start_1(void) { start(1); }
+static void start_2(void) { start(2); }
 
 /* Both ends held twice: a thread has its own. */
 static void start_shared(size_t capacity)
@@ -64,19 +50,13 @@ static void start_shared(size_t capacity)
     async_reader_retain(reader);
 }
 
-static void start_shared_0(void)
-{
-    start_shared(0);
-}
-static void start_shared_1(void)
-{
-    start_shared(1);
-}
+static void start_shared_0(void) { start_shared(0); }
+static void start_shared_1(void) { start_shared(1); }
 
 static async_status write_some(unsigned thread, unsigned count, async_wait wait)
 {
     uint64_t items[ITEMS];
-    size_t done = 0;
+    size_t   done = 0;
     for (unsigned i = 0; i < count; i++) {
         items[i] = item_of(thread, (unsigned)accepted[thread] + i);
     }
@@ -88,7 +68,7 @@ static async_status write_some(unsigned thread, unsigned count, async_wait wait)
 
 static async_status read_some(unsigned thread, unsigned count, async_wait wait, size_t *got)
 {
-    uint64_t items[ITEMS];
+    uint64_t     items[ITEMS];
     async_status status = async_reader_read(reader, items, count, got, wait);
     for (size_t i = 0; i < *got; i++) {
         unsigned from = (unsigned)(items[i] >> 32) - 1, number = (unsigned)items[i] - 1;
@@ -103,10 +83,9 @@ static async_status read_some(unsigned thread, unsigned count, async_wait wait, 
 
 static void read_to_end(unsigned thread)
 {
-    size_t got;
+    size_t       got;
     async_status status;
-    while ((status = read_some(thread, 1, async_forever(), &got)) == ASYNC_OK) {
-    }
+    while ((status = read_some(thread, 1, async_forever(), &got)) == ASYNC_OK) {}
     EXPECT(status == ASYNC_END);
 }
 
@@ -127,8 +106,7 @@ static void check_counts(void)
 static void check_all(void)
 {
     size_t got;
-    while (read_some(MODEL_THREADS - 1, 1, async_now(), &got) == ASYNC_OK) {
-    }
+    while (read_some(MODEL_THREADS - 1, 1, async_now(), &got) == ASYNC_OK) {}
     async_writer_release(writer);
     async_reader_release(reader);
     EXPECT(released == 1);
@@ -273,20 +251,14 @@ static void two_writers_own(size_t capacity)
     start(capacity);
     async_writer_retain(writer);
 }
-static void two_writers_own_0(void)
-{
-    two_writers_own(0);
-}
-static void two_writers_own_2(void)
-{
-    two_writers_own(2);
-}
+static void two_writers_own_0(void) { two_writers_own(0); }
+static void two_writers_own_2(void) { two_writers_own(2); }
 
 /* F7: the end is released by another thread while a call through it waits. */
 static void released_within(unsigned thread)
 {
     if (thread == 0) {
-        size_t got;
+        size_t       got;
         async_status status = read_some(0, 2, async_forever(), &got);
         EXPECT(status == ASYNC_END || status == ASYNC_OK);
         async_reader_release(reader);
@@ -313,25 +285,25 @@ static void freed_at_once(unsigned thread)
 }
 
 const struct model_shape channel_shapes[] = {
-    { "channel/close-races-write-1", 3, 0, start_1, close_races_write, check_all },
-    { "channel/close-races-write-2", 3, 0, start_2, close_races_write, check_all },
-    { "channel/close-races-write-unbounded", 3, 0, start_0, close_races_write, check_all },
-    { "channel/close-races-read", 3, 0, start_1, close_races_read, check_all },
-    { "channel/close-on-full", 3, 0, full_1, close_on_full, check_all },
-    { "channel/blocking-1", 2, 0, start_1, blocking, check_all },
-    { "channel/blocking-2", 2, 0, start_2, blocking, check_all },
-    { "channel/blocking-unbounded", 2, 0, start_0, blocking, check_all },
-    { "channel/writer-heavy-1", 3, 0, start_1, writer_heavy, check_all },
-    { "channel/writer-heavy-2", 3, 0, start_2, writer_heavy, check_all },
-    { "channel/reader-heavy-1", 3, 0, start_1, reader_heavy, check_all },
-    { "channel/reader-heavy-unbounded", 3, 0, start_0, reader_heavy, check_all },
-    { "channel/timeout-races-delivery", 2, 0, start_1, timeout_races_delivery, check_all },
-    { "channel/timeout-passes-on", 3, 0, start_2, timeout_passes_on, check_all },
-    { "channel/write-timeout", 2, 0, start_1, write_timeout, check_all },
-    { "channel/reader-leaves-2", 3, 0, two_writers_own_2, reader_leaves, check_gone },
-    { "channel/reader-leaves-unbounded", 3, 0, two_writers_own_0, reader_leaves, check_gone },
-    { "channel/released-within-1", 3, 0, start_shared_1, released_within, check_gone },
-    { "channel/released-within-unbounded", 3, 0, start_shared_0, released_within, check_gone },
-    { "channel/freed-at-once", 2, 0, start_1, freed_at_once, check_gone },
-    { 0 },
+    {"channel/close-races-write-1", 3, 0, start_1, close_races_write, check_all},
+    {"channel/close-races-write-2", 3, 0, start_2, close_races_write, check_all},
+    {"channel/close-races-write-unbounded", 3, 0, start_0, close_races_write, check_all},
+    {"channel/close-races-read", 3, 0, start_1, close_races_read, check_all},
+    {"channel/close-on-full", 3, 0, full_1, close_on_full, check_all},
+    {"channel/blocking-1", 2, 0, start_1, blocking, check_all},
+    {"channel/blocking-2", 2, 0, start_2, blocking, check_all},
+    {"channel/blocking-unbounded", 2, 0, start_0, blocking, check_all},
+    {"channel/writer-heavy-1", 3, 0, start_1, writer_heavy, check_all},
+    {"channel/writer-heavy-2", 3, 0, start_2, writer_heavy, check_all},
+    {"channel/reader-heavy-1", 3, 0, start_1, reader_heavy, check_all},
+    {"channel/reader-heavy-unbounded", 3, 0, start_0, reader_heavy, check_all},
+    {"channel/timeout-races-delivery", 2, 0, start_1, timeout_races_delivery, check_all},
+    {"channel/timeout-passes-on", 3, 0, start_2, timeout_passes_on, check_all},
+    {"channel/write-timeout", 2, 0, start_1, write_timeout, check_all},
+    {"channel/reader-leaves-2", 3, 0, two_writers_own_2, reader_leaves, check_gone},
+    {"channel/reader-leaves-unbounded", 3, 0, two_writers_own_0, reader_leaves, check_gone},
+    {"channel/released-within-1", 3, 0, start_shared_1, released_within, check_gone},
+    {"channel/released-within-unbounded", 3, 0, start_shared_0, released_within, check_gone},
+    {"channel/freed-at-once", 2, 0, start_1, freed_at_once, check_gone},
+    {0},
 };

@@ -12,9 +12,9 @@ struct job {
 };
 
 static struct deque deque;
-static struct job jobs[JOBS];
-static unsigned taken[MODEL_THREADS][JOBS]; /* each thread's own */
-static unsigned pushed;
+static struct job   jobs[JOBS];
+static unsigned     taken[MODEL_THREADS][JOBS]; /* each thread's own */
+static unsigned     pushed;
 
 static void push(int number)
 {
@@ -33,9 +33,7 @@ static void got(unsigned thread, struct job *job)
 static bool pop(void)
 {
     struct job *job = (struct job *)deque_pop(&deque);
-    if (job == NULL) {
-        return false;
-    }
+    if (job == NULL) { return false; }
     got(0, job);
     return true;
 }
@@ -55,19 +53,10 @@ static bool steal(unsigned thread)
     }
 }
 
-static void start(size_t capacity)
-{
-    EXPECT(deque_init(&deque, capacity));
-}
+static void start(size_t capacity) { EXPECT(deque_init(&deque, capacity)); }
 
-static void start_1(void)
-{
-    start(1);
-}
-static void start_2(void)
-{
-    start(2);
-}
+static void start_1(void) { start(1); }
+static void start_2(void) { start(2); }
 
 /* Indices that wrap, in both. */
 static void start_at_end(void)
@@ -79,14 +68,11 @@ static void start_at_end(void)
 
 static void check_all(void)
 {
-    while (pop()) {
-    }
+    while (pop()) {}
     EXPECT(deque_size(&deque) == 0);
     for (unsigned i = 0; i < JOBS; i++) {
         unsigned sum = 0;
-        for (unsigned t = 0; t < MODEL_THREADS; t++) {
-            sum += taken[t][i];
-        }
+        for (unsigned t = 0; t < MODEL_THREADS; t++) { sum += taken[t][i]; }
         EXPECT(sum == (i < pushed));
     }
     deque_destroy(&deque);
@@ -143,9 +129,7 @@ static void thief_heavy(unsigned thread)
 static void growth(unsigned thread)
 {
     if (thread == 0) {
-        for (int i = 0; i < 5; i++) {
-            push(i);
-        }
+        for (int i = 0; i < 5; i++) { push(i); }
         pop();
     } else {
         steal(thread);
@@ -157,9 +141,7 @@ static void growth(unsigned thread)
 static void wrap(unsigned thread)
 {
     if (thread == 0) {
-        for (int i = 0; i < 4; i++) {
-            push(i);
-        }
+        for (int i = 0; i < 4; i++) { push(i); }
         pop();
     } else {
         steal(thread);
@@ -178,23 +160,21 @@ static void seen(unsigned thread)
         store_release(&ready, 1);
         pop();
     } else if (load_acquire(&ready) != 0) {
-        void *job;
+        void             *job;
         enum deque_result result = deque_steal(&deque, &job);
         EXPECT(result != DEQUE_EMPTY); /* job 0 is there: nobody else steals, one pop takes job 1 */
-        if (result == DEQUE_TAKEN) {
-            got(thread, (struct job *)job);
-        }
+        if (result == DEQUE_TAKEN) { got(thread, (struct job *)job); }
     }
 }
 
 const struct model_shape deque_shapes[] = {
-    { "deque/owner-heavy", 2, 0, start_2, owner_heavy, check_all },
-    { "deque/last-job", 3, 0, one_job, last_job, check_all },
-    { "deque/thief-heavy", 3, 0, start_2, thief_heavy, check_all },
-    { "deque/growth", 2, 0, start_1, growth, check_all },
-    { "deque/growth-two-thieves", 3, 0, start_1, growth, check_all },
-    { "deque/wrap", 2, 0, start_2, wrap, check_all },
-    { "deque/indices-wrap", 3, 0, start_at_end, thief_heavy, check_all },
-    { "deque/seen", 2, 0, start_2, seen, check_all },
-    { 0 },
+    {"deque/owner-heavy", 2, 0, start_2, owner_heavy, check_all},
+    {"deque/last-job", 3, 0, one_job, last_job, check_all},
+    {"deque/thief-heavy", 3, 0, start_2, thief_heavy, check_all},
+    {"deque/growth", 2, 0, start_1, growth, check_all},
+    {"deque/growth-two-thieves", 3, 0, start_1, growth, check_all},
+    {"deque/wrap", 2, 0, start_2, wrap, check_all},
+    {"deque/indices-wrap", 3, 0, start_at_end, thief_heavy, check_all},
+    {"deque/seen", 2, 0, start_2, seen, check_all},
+    {0},
 };

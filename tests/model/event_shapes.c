@@ -5,7 +5,7 @@
 #include "model.h"
 
 static struct event event;
-static shared_u32 changed, also;
+static shared_u32   changed, also;
 
 static void await(shared_u32 *word, uint32_t least)
 {
@@ -19,15 +19,9 @@ static void await(shared_u32 *word, uint32_t least)
     }
 }
 
-static void only_for_a_reason(void)
-{
-    model_spurious = false;
-}
+static void only_for_a_reason(void) { model_spurious = false; }
 
-static void nobody_left(void)
-{
-    EXPECT(load_relaxed(&event.waiters) == 0);
-}
+static void nobody_left(void) { EXPECT(load_relaxed(&event.waiters) == 0); }
 
 /* One sleeps until the other's change. */
 static void one_and_one(unsigned thread)
@@ -76,24 +70,17 @@ static void two_changes(unsigned thread)
 }
 
 /* F14: the epoch wraps. */
-static void epoch_at_end(void)
-{
-    atomic_init(&event.epoch, UINT32_MAX);
-}
+static void epoch_at_end(void) { atomic_init(&event.epoch, UINT32_MAX); }
 
 /* Each waits for the other in turn. */
 static void ping_pong(unsigned thread)
 {
     shared_u32 *mine = thread == 0 ? &changed : &also, *other = thread == 0 ? &also : &changed;
     for (uint32_t i = 1; i <= 2; i++) {
-        if (thread == 1) {
-            await(other, i);
-        }
+        if (thread == 1) { await(other, i); }
         store_relaxed(mine, i);
         event_notify(&event, UINT32_MAX);
-        if (thread == 0) {
-            await(other, i);
-        }
+        if (thread == 0) { await(other, i); }
     }
 }
 
@@ -135,13 +122,13 @@ static void timeout(unsigned thread)
 }
 
 const struct model_shape event_shapes[] = {
-    { "event/one-and-one", 2, 0, NULL, one_and_one, nobody_left },
-    { "event/one-each", 3, 0, NULL, one_each, nobody_left },
-    { "event/all", 3, 0, NULL, all, nobody_left },
-    { "event/two-changes", 3, 0, NULL, two_changes, nobody_left },
-    { "event/ping-pong", 2, 0, NULL, ping_pong, nobody_left },
-    { "event/wrap", 2, 0, epoch_at_end, ping_pong, nobody_left },
-    { "event/timeout", 2, 0, only_for_a_reason, timeout, nobody_left },
-    { "event/carries", 2, 0, only_for_a_reason, carries, nobody_left },
-    { 0 },
+    {"event/one-and-one", 2, 0, NULL, one_and_one, nobody_left},
+    {"event/one-each", 3, 0, NULL, one_each, nobody_left},
+    {"event/all", 3, 0, NULL, all, nobody_left},
+    {"event/two-changes", 3, 0, NULL, two_changes, nobody_left},
+    {"event/ping-pong", 2, 0, NULL, ping_pong, nobody_left},
+    {"event/wrap", 2, 0, epoch_at_end, ping_pong, nobody_left},
+    {"event/timeout", 2, 0, only_for_a_reason, timeout, nobody_left},
+    {"event/carries", 2, 0, only_for_a_reason, carries, nobody_left},
+    {0},
 };

@@ -20,18 +20,9 @@ template <rl::thread_id_t from_start, rl::thread_id_t started>
 struct suite : rl::test_suite<suite<from_start, started>, from_start> {
     static rl::thread_id_t const dynamic_thread_count = started;
 
-    void before()
-    {
-        model::before();
-    }
-    void thread(unsigned number)
-    {
-        model::thread(number);
-    }
-    void after()
-    {
-        model::after();
-    }
+    void before() { model::before(); }
+    void thread(unsigned number) { model::thread(number); }
+    void after() { model::after(); }
 };
 
 // Relacy's bounded search has no end but its own, and takes every old value at every load; here
@@ -39,7 +30,7 @@ struct suite : rl::test_suite<suite<from_start, started>, from_start> {
 template <rl::thread_id_t threads>
 struct bounded : rl::context_bound_scheduler<threads> {
     typedef rl::context_bound_scheduler<threads> base_t;
-    typedef typename base_t::shared_context_t shared_context_t;
+    typedef typename base_t::shared_context_t    shared_context_t;
 
     unsigned old_values;
 
@@ -61,12 +52,8 @@ struct bounded : rl::context_bound_scheduler<threads> {
 
     unsigned rand(unsigned limit, rl::sched_type type)
     {
-        if (type != rl::sched_type_atomic_load) {
-            return base_t::rand(limit, type);
-        }
-        if (old_values == 0) {
-            return 0;
-        }
+        if (type != rl::sched_type_atomic_load) { return base_t::rand(limit, type); }
+        if (old_values == 0) { return 0; }
         unsigned value = base_t::rand(limit, type);
         old_values -= value;
         return value;
@@ -74,38 +61,36 @@ struct bounded : rl::context_bound_scheduler<threads> {
 };
 
 struct nothing : std::streambuf {
-    int overflow(int c) override
-    {
-        return c;
-    }
+    int overflow(int c) override { return c; }
 };
 
 template <rl::thread_id_t from_start, rl::thread_id_t started>
 static outcome explore_with(const options &o)
 {
     typedef suite<from_start, started> suite_t;
-    backend_of<from_start + started> backend;
+    backend_of<from_start + started>   backend;
     current = &backend;
-    nothing no_buffer;
-    std::ostream no_stream(&no_buffer);
+    nothing         no_buffer;
+    std::ostream    no_stream(&no_buffer);
     rl::test_params params;
     params.progress_stream = &no_stream;
     params.output_stream = o.replay.empty() ? &no_stream : &std::cout;
     params.collect_history = !o.replay.empty();
-    params.iteration_count =
-        o.replay.empty() ? o.executions : strtoull(o.replay.c_str(), NULL, 10); // that one alone
+    params.iteration_count = o.replay.empty()
+                                 ? o.executions
+                                 : strtoull(o.replay.c_str(), NULL, 10); // that one alone
     params.context_bound = o.bound;
     params.execution_depth_limit = 20000;
     params.initial_state = rl::string(o.replay.begin(), o.replay.end());
     params.search_type = o.bounded ? rl::sched_bound : rl::sched_random;
     rl::ostringstream state;
     rl::test_result_e result;
-    outcome out = {};
+    outcome           out = {};
     if (o.bounded) {
         result = rl::run_test<suite_t, bounded<from_start + started>>(params, state, false);
     } else {
-        result =
-            rl::run_test<suite_t, rl::random_scheduler<from_start + started>>(params, state, false);
+        result = rl::run_test<suite_t, rl::random_scheduler<from_start + started>>(params, state,
+                                                                                   false);
     }
     out.executions = params.stop_iteration;
     out.ok = result == rl::test_result_success;
@@ -113,9 +98,7 @@ static outcome explore_with(const options &o)
     out.state = std::string(state.str().c_str());
     if (!out.ok) {
         out.why = rl::test_result_str(result);
-        if (failure[0] != '\0') {
-            out.why += std::string(": ") + failure;
-        }
+        if (failure[0] != '\0') { out.why += std::string(": ") + failure; }
     }
     return out;
 }
@@ -173,15 +156,12 @@ static void explain(const model_shape &s, const options &o, const outcome &out)
                  "addr2line -f -i -s -e /proc/%d/exe %#lx 2>/dev/null | paste -sd ' '",
                  (int)getpid(), strtoul(out.why.c_str() + code + 8, NULL, 16) - 1);
         fflush(stdout);
-        if (system(command) != 0) {
-        }
+        if (system(command) != 0) {}
     }
     std::string state = out.state;
     if (o.bounded) {
         std::string file = s.name;
-        for (char &c : file) {
-            c = c == '/' ? '-' : c;
-        }
+        for (char &c : file) { c = c == '/' ? '-' : c; }
         file = "model-" + file + ".state";
         std::ofstream(file.c_str()) << out.state << "\n";
         state = file;
@@ -199,21 +179,20 @@ static const char *searching = "";
 static void crashed(int signal)
 {
     char text[256];
-    int length =
-        snprintf(text, sizeof text,
-                 "%s FAILED in execution %llu of a search %s: %s\n  again: -r %llu, or the same "
-                 "search, in a debugger\n",
-                 shape->name, (unsigned long long)execution_number, searching, strsignal(signal),
-                 (unsigned long long)execution_number);
-    if (write(STDOUT_FILENO, text, (size_t)length) < 0) {
-    }
+    int  length = snprintf(
+         text, sizeof text,
+         "%s FAILED in execution %llu of a search %s: %s\n  again: -r %llu, or the same "
+          "search, in a debugger\n",
+         shape->name, (unsigned long long)execution_number, searching, strsignal(signal),
+         (unsigned long long)execution_number);
+    if (write(STDOUT_FILENO, text, (size_t)length) < 0) {}
     _exit(1);
 }
 
 static void tell_of_crashes()
 {
     static char stack[65536];
-    stack_t other = {};
+    stack_t     other = {};
     other.ss_sp = stack;
     other.ss_size = sizeof stack;
     sigaltstack(&other, NULL);
@@ -229,12 +208,12 @@ static void tell_of_crashes()
 static bool search(const model_shape &s, uint64_t executions, bool in_order, unsigned switches,
                    uint64_t *made)
 {
-    double start = now();
+    double   start = now();
     uint64_t sum = 0;
     searching = in_order ? "in order" : "at random";
     std::string up_to;
     for (unsigned bound = in_order ? 0 : switches; bound <= switches && sum < executions; bound++) {
-        options o = { executions - sum, in_order, bound, "" };
+        options o = {executions - sum, in_order, bound, ""};
         outcome out = explore(s, o);
         sum += out.executions;
         *made = sum;
@@ -242,9 +221,7 @@ static bool search(const model_shape &s, uint64_t executions, bool in_order, uns
             explain(s, o, out);
             return false;
         }
-        if (out.complete) {
-            up_to = ", all with up to " + std::to_string(bound) + " switches";
-        }
+        if (out.complete) { up_to = ", all with up to " + std::to_string(bound) + " switches"; }
     }
     printf("  %-32s %-8s %9llu executions %6.1f s%s\n", s.name, in_order ? "in order" : "random",
            (unsigned long long)sum, now() - start, up_to.c_str());
@@ -272,7 +249,7 @@ static bool replay(const model_shape &s, bool in_order, unsigned switches, const
             exit(2);
         }
     }
-    options o = { 0, in_order, switches, state };
+    options o = {0, in_order, switches, state};
     outcome out = explore(s, o);
     printf("%s: %s\n", s.name, out.why.c_str());
     return out.ok;
@@ -283,9 +260,9 @@ static bool replay(const model_shape &s, bool in_order, unsigned switches, const
 int main(int argc, char **argv)
 {
     using namespace model;
-    uint64_t executions = 100000;
-    unsigned switches = 3;
-    bool random = true, in_order = true, list = false, stop = false;
+    uint64_t    executions = 100000;
+    unsigned    switches = 3;
+    bool        random = true, in_order = true, list = false, stop = false;
     std::string from;
     for (int c; (c = getopt(argc, argv, "n:s:b:r:lx")) != -1;) {
         switch (c) {
@@ -325,9 +302,7 @@ int main(int argc, char **argv)
             for (int i = optind; i < argc; i++) {
                 wanted = wanted || strncmp(s->name, argv[i], strlen(argv[i])) == 0;
             }
-            if (!wanted || (stop && failed != 0)) {
-                continue;
-            }
+            if (!wanted || (stop && failed != 0)) { continue; }
             tried++;
             if (list) {
                 printf("%s\n", s->name);
@@ -344,8 +319,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "no such shape\n");
         return 2;
     }
-    if (!list) {
-        printf("%u shapes, %u failed\n", tried, failed);
-    }
+    if (!list) { printf("%u shapes, %u failed\n", tried, failed); }
     return failed != 0;
 }

@@ -6,10 +6,10 @@
 namespace model
 {
 
-backend *current;
+backend           *current;
 const model_shape *shape;
-uint64_t execution_number;
-char failure[512];
+uint64_t           execution_number;
+char               failure[512];
 
 // ---- an execution's threads and their variables ----
 
@@ -18,43 +18,29 @@ extern "C" char __start_model_data[], __stop_model_data[];
 extern "C" char __start_model_bss[], __stop_model_bss[];
 extern "C" char __start_model_tls[], __stop_model_tls[];
 
-static char *data_kept;
+static char        *data_kept;
 static size_t const tls_most = 4096;
-static char tls[MODEL_THREADS + 1][tls_most];
-static char tls_first[tls_most];
-int tls_owner;
-bool is_alone;
+static char         tls[MODEL_THREADS + 1][tls_most];
+static char         tls_first[tls_most];
+int                 tls_owner;
+bool                is_alone;
 
-static size_t data_bytes()
-{
-    return (size_t)(__stop_model_data - __start_model_data);
-}
-static size_t bss_bytes()
-{
-    return (size_t)(__stop_model_bss - __start_model_bss);
-}
-bool thread_local_at(uintptr_t address)
+static size_t data_bytes() { return (size_t)(__stop_model_data - __start_model_data); }
+static size_t bss_bytes() { return (size_t)(__stop_model_bss - __start_model_bss); }
+bool          thread_local_at(uintptr_t address)
 {
     return address - (uintptr_t)__start_model_tls < (size_t)(__stop_model_tls - __start_model_tls);
 }
 
-static size_t tls_bytes()
-{
-    return (size_t)(__stop_model_tls - __start_model_tls);
-}
+static size_t tls_bytes() { return (size_t)(__stop_model_tls - __start_model_tls); }
 
-rl::thread_info_base &self()
-{
-    return *rl::ctx().threadx_;
-}
+rl::thread_info_base &self() { return *rl::ctx().threadx_; }
 
 // The running thread may be another one than at the last call of anything here.
 void resumed()
 {
     int me = is_alone ? alone : self().index_;
-    if (me == tls_owner) {
-        return;
-    }
+    if (me == tls_owner) { return; }
     memcpy(tls[tls_owner], __start_model_tls, tls_bytes());
     memcpy(__start_model_tls, tls[me], tls_bytes());
     tls_owner = me;
@@ -75,9 +61,7 @@ void reset_statics()
 {
     memcpy(__start_model_data, data_kept, data_bytes());
     memset(__start_model_bss, 0, bss_bytes());
-    for (char *each : tls) {
-        memcpy(each, tls_first, tls_bytes());
-    }
+    for (char *each : tls) { memcpy(each, tls_first, tls_bytes()); }
     memcpy(__start_model_tls, tls_first, tls_bytes());
     tls_owner = alone;
 }
@@ -97,14 +81,11 @@ void fail_at(const char *file, int line, rl::test_result_e result, const char *w
 static size_t const heap_bytes = (size_t)4 << 20, grain = 16;
 
 alignas(4096) static char heap[heap_bytes];
-static size_t heap_used, allocation_count, allocations_live;
+static size_t     heap_used, allocation_count, allocations_live;
 static allocation allocations[16384];
-static uint16_t allocation_at[heap_bytes / grain]; // index + 1
+static uint16_t   allocation_at[heap_bytes / grain]; // index + 1
 
-bool in_heap(uintptr_t address)
-{
-    return address - (uintptr_t)heap < heap_bytes;
-}
+bool in_heap(uintptr_t address) { return address - (uintptr_t)heap < heap_bytes; }
 
 allocation *allocation_of(uintptr_t address)
 {
@@ -123,8 +104,8 @@ void *allocate(size_t size, size_t alignment, bool zeroed)
     }
     heap_used = start + taken;
     self().own_acq_rel_order_ += 1;
-    allocations[allocation_count++] = { (uintptr_t)heap + start, size, false, self().index_,
-                                        self().own_acq_rel_order_ };
+    allocations[allocation_count++] = {(uintptr_t)heap + start, size, false, self().index_,
+                                       self().own_acq_rel_order_};
     for (size_t i = 0; i < (size + grain - 1) / grain; i++) {
         allocation_at[start / grain + i] = (uint16_t)allocation_count;
     }
@@ -135,7 +116,7 @@ void *allocate(size_t size, size_t alignment, bool zeroed)
 
 void give_back(void *memory)
 {
-    uintptr_t address = (uintptr_t)memory;
+    uintptr_t   address = (uintptr_t)memory;
     allocation *a = in_heap(address) ? allocation_of(address) : NULL;
     if (a == NULL || a->base != address || a->freed) {
         fail_at("free", 0, rl::test_result_double_free,
@@ -154,19 +135,17 @@ void reset_heap()
 // ---- words ----
 
 static size_t const words_most = 1 << 17, cells_most = 1 << 14;
-static word words[words_most];
-static cell cells[cells_most];
-static size_t cell_count, word_count;
-static unsigned execution;
+static word         words[words_most];
+static cell         cells[cells_most];
+static size_t       cell_count, word_count;
+static unsigned     execution;
 
 word *find(uintptr_t address, bool make)
 {
     for (size_t at = (address * 0x9e3779b97f4a7c15u) >> 47;; at = (at + 1) % words_most) {
         word &w = words[at];
         if (w.execution != execution) {
-            if (!make) {
-                return NULL;
-            }
+            if (!make) { return NULL; }
             if (++word_count > words_most / 2) {
                 fail_at("memory.cpp", __LINE__, rl::test_result_memory_leak, "too many words");
             }
@@ -176,9 +155,7 @@ word *find(uintptr_t address, bool make)
             w.atomic = NULL;
             return &w;
         }
-        if (w.address == address) {
-            return &w;
-        }
+        if (w.address == address) { return &w; }
     }
 }
 
@@ -191,9 +168,7 @@ void reset_words()
 
 static void check_alive(uintptr_t address, const char *file, int line)
 {
-    if (!in_heap(address)) {
-        return;
-    }
+    if (!in_heap(address)) { return; }
     allocation *a = allocation_of(address);
     if (a == NULL || a->freed) {
         fail_at(file, line, rl::test_result_access_to_freed_memory,
@@ -236,7 +211,7 @@ cell *cell_at(uintptr_t address, size_t size, const char *file, int line)
     }
     rl::thread_id_t by = 0;
     rl::timestamp_t at = 0;
-    const word *written = w->plain ? w : find(address & ~(uintptr_t)7, false);
+    const word     *written = w->plain ? w : find(address & ~(uintptr_t)7, false);
     if (written != NULL && written->plain) {
         for (int i = 0; i < MODEL_THREADS; i++) {
             if (written->stored[i] > at) {
@@ -254,16 +229,14 @@ cell *cell_at(uintptr_t address, size_t size, const char *file, int line)
 
 struct event {
     const char *what;
-    uintptr_t address;
-    uint64_t value, second;
+    uintptr_t   address;
+    uint64_t    value, second;
     const char *result;
 
     void output(std::ostream &s) const
     {
         s << what << " <" << std::hex << address << "> " << value;
-        if (second != 0) {
-            s << ", " << second;
-        }
+        if (second != 0) { s << ", " << second; }
         s << std::dec << result;
     }
 };
@@ -272,11 +245,9 @@ void note(const char *what, uintptr_t address, uint64_t value, uint64_t second, 
           const char *file, int line)
 {
     rl::context &c = rl::ctx();
-    if (!c.collecting_history()) {
-        return;
-    }
+    if (!c.collecting_history()) { return; }
     const char *slash = strrchr(file, '/');
-    event e = { what, address, value, second, result };
+    event       e = {what, address, value, second, result};
     c.exec_log(rl::debug_info("", slash != NULL ? slash + 1 : file, (unsigned)line), e);
 }
 
@@ -325,10 +296,10 @@ uint64_t model_load(const volatile void *p, size_t size, int order, const char *
 {
     step();
     uintptr_t address = (uintptr_t)p;
-    cell *c = cell_at(address, size, file, line);
-    unsigned index = order == __ATOMIC_RELAXED   ? self().atomic_load_relaxed(c->data())
-                     : order == __ATOMIC_ACQUIRE ? self().atomic_load_acquire(c->data())
-                                                 : self().atomic_load_seq_cst(c->data());
+    cell     *c = cell_at(address, size, file, line);
+    unsigned  index = order == __ATOMIC_RELAXED   ? self().atomic_load_relaxed(c->data())
+                      : order == __ATOMIC_ACQUIRE ? self().atomic_load_acquire(c->data())
+                                                  : self().atomic_load_seq_cst(c->data());
     if (index == (unsigned)-1) {
         fail_at(file, line, rl::test_result_unitialized_access, "a load before the initialization");
     }
@@ -342,10 +313,10 @@ void model_store(volatile void *p, size_t size, uint64_t value, int order, const
 {
     step();
     uintptr_t address = (uintptr_t)p;
-    cell *c = cell_at(address, size, file, line);
-    unsigned index = order == __ATOMIC_RELAXED   ? self().atomic_store_relaxed(c->data())
-                     : order == __ATOMIC_RELEASE ? self().atomic_store_release(c->data())
-                                                 : self().atomic_store_seq_cst(c->data());
+    cell     *c = cell_at(address, size, file, line);
+    unsigned  index = order == __ATOMIC_RELAXED   ? self().atomic_store_relaxed(c->data())
+                      : order == __ATOMIC_RELEASE ? self().atomic_store_release(c->data())
+                                                  : self().atomic_store_seq_cst(c->data());
     set(c, index, address, cut(value, size));
     note("store", address, value, 0, "", file, line);
 }
@@ -353,11 +324,11 @@ void model_store(volatile void *p, size_t size, uint64_t value, int order, const
 uint64_t model_rmw(int operation, volatile void *p, size_t size, uint64_t operand, int order,
                    const char *file, int line)
 {
-    static const char *const names[] = { "exchange", "add", "sub", "or", "and" };
+    static const char *const names[] = {"exchange", "add", "sub", "or", "and"};
     step();
     uintptr_t address = (uintptr_t)p;
-    cell *c = cell_at(address, size, file, line);
-    uint64_t old = c->value, fresh = operand;
+    cell     *c = cell_at(address, size, file, line);
+    uint64_t  old = c->value, fresh = operand;
     switch (operation) {
     case 1:
         fresh = old + operand;
@@ -384,9 +355,9 @@ bool model_cas(volatile void *p, size_t size, void *expected, uint64_t value, in
 {
     step();
     uintptr_t address = (uintptr_t)p;
-    cell *c = cell_at(address, size, file, line);
-    uint64_t old = c->value, wanted = peek((uintptr_t)expected, size);
-    bool ok = old == wanted;
+    cell     *c = cell_at(address, size, file, line);
+    uint64_t  old = c->value, wanted = peek((uintptr_t)expected, size);
+    bool      ok = old == wanted;
     if (ok) {
         set(c, rmw_index(c, success), address, cut(value, size));
     } else {
@@ -421,19 +392,11 @@ void model_fence(const char *file, int line)
     note("fence", 0, 0, 0, "", file, line);
 }
 
-void model_relax(void)
-{
-}
+void model_relax(void) {}
 
-unsigned model_choose(unsigned limit)
-{
-    return rl::ctx().rand(limit, rl::sched_type_user);
-}
+unsigned model_choose(unsigned limit) { return rl::ctx().rand(limit, rl::sched_type_user); }
 
-unsigned model_thread(void)
-{
-    return is_alone ? MODEL_THREADS - 1 : (unsigned)self().index_;
-}
+unsigned model_thread(void) { return is_alone ? MODEL_THREADS - 1 : (unsigned)self().index_; }
 
 void model_failed(const char *file, int line, const char *what)
 {
@@ -441,14 +404,11 @@ void model_failed(const char *file, int line, const char *what)
     abort(); // not reached
 }
 
-size_t model_allocations(void)
-{
-    return allocations_live;
-}
+size_t model_allocations(void) { return allocations_live; }
 
 void panic_at(const char *file, int line, const char *format, ...)
 {
-    char text[256];
+    char    text[256];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

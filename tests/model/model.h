@@ -19,8 +19,8 @@ extern "C" {
 
 struct model_shape {
     const char *name;     /* structure/shape */
-    unsigned threads;     /* that are there from the start: 1 to 4 */
-    unsigned started;     /* that os_thread_start may start besides */
+    unsigned    threads;  /* that are there from the start: 1 to 4 */
+    unsigned    started;  /* that os_thread_start may start besides */
     void (*before)(void); /* alone; everything that is static has its first value again */
     void (*thread)(unsigned number);
     void (*after)(void); /* alone; all threads have ended */
@@ -44,6 +44,9 @@ unsigned model_thread(void);
 /* How many CPUs a thread thinks there are (1), and by how much a look moves the clock (1 ms). */
 extern unsigned model_cpus;
 extern uint64_t model_tick_ns;
+/* So many of the first calls of pthread_key_create fail (0). The first one is of block.c, which
+ * keeps no lists of threads then: a block that is freed is anybody's at once. */
+extern unsigned model_keys_failing;
 /* Whether sleepers may wake for no reason (true; never in a bounded search). */
 extern bool model_spurious;
 

@@ -11,7 +11,7 @@ static struct async_task task;
 
 static struct pieces pieces_of(uint64_t value)
 {
-    struct pieces pieces = { { NULL, NULL, 0 }, NULL, NULL, false };
+    struct pieces pieces = {{NULL, NULL, 0}, NULL, NULL, false};
     pieces.first.block = block_new(store_default(), sizeof value);
     EXPECT(pieces.first.block != NULL);
     pieces.first.items = pieces.first.block->data;
@@ -30,14 +30,8 @@ static void start(uint64_t sequence)
     atomic_init(&task.sequence, sequence);
 }
 
-static void start_2(void)
-{
-    start(2);
-}
-static void start_0(void)
-{
-    start(0);
-}
+static void start_2(void) { start(2); }
+static void start_0(void) { start(0); }
 
 static void finish(uint64_t number)
 {
@@ -48,22 +42,15 @@ static void finish(uint64_t number)
 /* Under the draw turn, as draw.c does it. False: no room. */
 static bool draw(uint64_t *number)
 {
-    while (!turn_take(&task.turn)) {
-        return false;
-    }
+    while (!turn_take(&task.turn)) { return false; }
     bool room = order_has_room(&task);
-    if (room) {
-        *number = add_relaxed(&task.sequence, 1);
-    }
+    if (room) { *number = add_relaxed(&task.sequence, 1); }
     turn_give(&task.turn);
     return room;
 }
 
 /* Runs 0 and 1 are inside. */
-static void two_finish(unsigned thread)
-{
-    finish(1 - thread);
-}
+static void two_finish(unsigned thread) { finish(1 - thread); }
 
 /* The place of run 0 is used again for run 2. */
 static void wrap(unsigned thread)
@@ -84,28 +71,24 @@ static void each_draws(unsigned thread)
     (void)thread;
     for (unsigned i = 0; i < 2; i++) {
         uint64_t number;
-        if (draw(&number)) {
-            finish(number);
-        }
+        if (draw(&number)) { finish(number); }
     }
 }
 
 static void in_order(void)
 {
     uint64_t items[8], sequence = load_relaxed(&task.sequence);
-    bool end;
-    size_t count = channel_read(&task.out, items, 8, &end);
+    bool     end;
+    size_t   count = channel_read(&task.out, items, 8, &end);
     EXPECT(count == sequence);
-    for (uint64_t i = 0; i < count; i++) {
-        EXPECT(items[i] == i);
-    }
+    for (uint64_t i = 0; i < count; i++) { EXPECT(items[i] == i); }
     order_destroy(&task);
 }
 
 const struct model_shape order_shapes[] = {
-    { "order/two-finish", 2, 0, start_2, two_finish, in_order },
-    { "order/wrap", 3, 0, start_2, wrap, in_order },
-    { "order/each-draws", 2, 0, start_0, each_draws, in_order },
-    { "order/three-draw", 3, 0, start_0, each_draws, in_order },
-    { 0 },
+    {"order/two-finish", 2, 0, start_2, two_finish, in_order},
+    {"order/wrap", 3, 0, start_2, wrap, in_order},
+    {"order/each-draws", 2, 0, start_0, each_draws, in_order},
+    {"order/three-draw", 3, 0, start_0, each_draws, in_order},
+    {0},
 };

@@ -21,9 +21,7 @@ extern "C" {
 
 static void plain_access(uintptr_t address, size_t size, bool store, void *code)
 {
-    if (thread_local_at(address)) {
-        return;
-    }
+    if (thread_local_at(address)) { return; }
     resumed();
     rl::thread_info_base &me = self();
     if (in_heap(address)) {
@@ -40,9 +38,7 @@ static void plain_access(uintptr_t address, size_t size, bool store, void *code)
         if (store) {
             for (size_t i = 0; i < size; i += 4) {
                 model::word *w = find(address + i, false);
-                if (w != NULL) {
-                    w->atomic = NULL;
-                }
+                if (w != NULL) { w->atomic = NULL; }
             }
         }
         return;
@@ -51,9 +47,7 @@ static void plain_access(uintptr_t address, size_t size, bool store, void *code)
     if (store) {
         w->atomic = NULL; // an initialization by plain means
         model::word *second = size == 8 ? find(address + 4, false) : NULL;
-        if (second != NULL) {
-            second->atomic = NULL;
-        }
+        if (second != NULL) { second->atomic = NULL; }
     }
     if (!w->plain) {
         w->plain = true;
@@ -73,30 +67,26 @@ static void plain_access(uintptr_t address, size_t size, bool store, void *code)
 
 static void plain_range(uintptr_t address, size_t size, bool store, void *code)
 {
-    for (; size >= 8; address += 8, size -= 8) {
-        plain_access(address, 8, store, code);
-    }
-    if (size > 0) {
-        plain_access(address, size, store, code);
-    }
+    for (; size >= 8; address += 8, size -= 8) { plain_access(address, 8, store, code); }
+    if (size > 0) { plain_access(address, size, store, code); }
 }
 
-#define PLAIN(bytes)                                                          \
-    void __tsan_read##bytes(void *p)                                          \
-    {                                                                         \
-        plain_range((uintptr_t)p, bytes, false, __builtin_return_address(0)); \
-    }                                                                         \
-    void __tsan_write##bytes(void *p)                                         \
-    {                                                                         \
-        plain_range((uintptr_t)p, bytes, true, __builtin_return_address(0));  \
-    }                                                                         \
-    void __tsan_unaligned_read##bytes(void *p)                                \
-    {                                                                         \
-        plain_range((uintptr_t)p, bytes, false, __builtin_return_address(0)); \
-    }                                                                         \
-    void __tsan_unaligned_write##bytes(void *p)                               \
-    {                                                                         \
-        plain_range((uintptr_t)p, bytes, true, __builtin_return_address(0));  \
+#define PLAIN(bytes)                                                                               \
+    void __tsan_read##bytes(void *p)                                                               \
+    {                                                                                              \
+        plain_range((uintptr_t)p, bytes, false, __builtin_return_address(0));                      \
+    }                                                                                              \
+    void __tsan_write##bytes(void *p)                                                              \
+    {                                                                                              \
+        plain_range((uintptr_t)p, bytes, true, __builtin_return_address(0));                       \
+    }                                                                                              \
+    void __tsan_unaligned_read##bytes(void *p)                                                     \
+    {                                                                                              \
+        plain_range((uintptr_t)p, bytes, false, __builtin_return_address(0));                      \
+    }                                                                                              \
+    void __tsan_unaligned_write##bytes(void *p)                                                    \
+    {                                                                                              \
+        plain_range((uintptr_t)p, bytes, true, __builtin_return_address(0));                       \
     }
 PLAIN(1)
 PLAIN(2)
@@ -129,13 +119,7 @@ void *__tsan_memset(void *to, int value, size_t size)
     plain_range((uintptr_t)to, size, true, __builtin_return_address(0));
     return memset(to, value, size);
 }
-void __tsan_func_entry(void *)
-{
-}
-void __tsan_func_exit(void)
-{
-}
-void __tsan_init(void)
-{
-}
+void __tsan_func_entry(void *) {}
+void __tsan_func_exit(void) {}
+void __tsan_init(void) {}
 }

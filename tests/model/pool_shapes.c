@@ -12,10 +12,9 @@ static int plus_one(const void *in, void *out, void *context)
 
 static async_reader *task_of(async_pool *pool)
 {
-    async_source source = async_source_range(0, 4);
+    async_source       source = async_source_range(0, 4);
     async_task_options options = {
-        .source = &source, .each = plus_one, .item_size = sizeof(uint64_t), .max_chunksize = 1
-    };
+        .source = &source, .each = plus_one, .item_size = sizeof(uint64_t), .max_chunksize = 1};
     async_reader *reader;
     EXPECT(async_pool_add_task(pool, &reader, &options) == ASYNC_OK);
     return reader;
@@ -24,7 +23,7 @@ static async_reader *task_of(async_pool *pool)
 static void read_two(async_reader *reader)
 {
     uint64_t items[2];
-    size_t got;
+    size_t   got;
     EXPECT(async_reader_read(reader, items, 2, &got, async_forever()) == ASYNC_OK && got == 2);
     EXPECT(items[0] != items[1] && items[0] >= 1 && items[0] <= 4 && items[1] >= 1 &&
            items[1] <= 4);
@@ -53,7 +52,7 @@ static void two_workers(unsigned thread)
 }
 
 /* The size falls to 0 while a read waits for its items: the reader does the rest itself. */
-static async_pool *shared_pool;
+static async_pool   *shared_pool;
 static async_reader *shared_reader;
 
 static void shrinking(unsigned thread)
@@ -62,7 +61,7 @@ static void shrinking(unsigned thread)
     EXPECT(async_pool_create(&shared_pool, 1, NULL) == ASYNC_OK);
     shared_reader = task_of(shared_pool);
     uint64_t item;
-    size_t got;
+    size_t   got;
     EXPECT(async_reader_read(shared_reader, &item, 1, &got, async_forever()) == ASYNC_OK);
     EXPECT(async_pool_set_size(shared_pool, 0) == ASYNC_OK);
     read_two(shared_reader);
@@ -71,8 +70,8 @@ static void shrinking(unsigned thread)
 }
 
 const struct model_shape pool_shapes[] = {
-    { "pool/one-worker", 1, 1, NULL, one_worker, NULL },
-    { "pool/two-workers", 1, 2, NULL, two_workers, NULL },
-    { "pool/shrinking", 1, 1, NULL, shrinking, NULL },
-    { 0 },
+    {"pool/one-worker", 1, 1, NULL, one_worker, NULL},
+    {"pool/two-workers", 1, 2, NULL, two_workers, NULL},
+    {"pool/shrinking", 1, 1, NULL, shrinking, NULL},
+    {0},
 };

@@ -6,11 +6,11 @@
 
 struct object {
     struct retired retired;
-    uint64_t value; /* set before it is shared */
+    uint64_t       value; /* set before it is shared */
 };
 
 static SHARED(struct object *) source;
-static unsigned made[MODEL_THREADS], freed[MODEL_THREADS];
+static unsigned                made[MODEL_THREADS], freed[MODEL_THREADS];
 
 static void object_free(struct retired *retired)
 {
@@ -29,15 +29,12 @@ static struct object *object_new(void)
     return object;
 }
 
-static void start(void)
-{
-    atomic_init(&source, object_new());
-}
+static void start(void) { atomic_init(&source, object_new()); }
 
 static void look(enum reclaim_slot slot)
 {
     struct reclaim_record *record = reclaim_enter();
-    struct object *object = load_seq_cst(&source);
+    struct object         *object = load_seq_cst(&source);
     while (!reclaim_holds(record, slot, object)) {
         reclaim_hold(record, slot, object);
         object = load_seq_cst(&source);
@@ -48,13 +45,11 @@ static void look(enum reclaim_slot slot)
 
 static void replace(bool scan)
 {
-    struct object *fresh = object_new();
-    struct object *old = exchange_seq_cst(&source, fresh);
+    struct object         *fresh = object_new();
+    struct object         *old = exchange_seq_cst(&source, fresh);
     struct reclaim_record *record = reclaim_enter();
     reclaim_retire(record, &old->retired);
-    if (scan) {
-        reclaim_scan(record);
-    }
+    if (scan) { reclaim_scan(record); }
     reclaim_leave(record);
 }
 
@@ -105,16 +100,14 @@ static void all_freed(void)
         reclaim_scan(record);
     }
     unsigned sum = 0;
-    for (unsigned i = 0; i < MODEL_THREADS; i++) {
-        sum += made[i] - freed[i];
-    }
+    for (unsigned i = 0; i < MODEL_THREADS; i++) { sum += made[i] - freed[i]; }
     EXPECT(sum == 1);
 }
 
 const struct model_shape reclaim_shapes[] = {
-    { "reclaim/one-and-one", 2, 0, start, one_and_one, all_freed },
-    { "reclaim/two-look", 3, 0, start, two_look, all_freed },
-    { "reclaim/two-replace", 3, 0, start, two_replace, all_freed },
-    { "reclaim/come-and-go", 2, 0, start, come_and_go, all_freed },
-    { 0 },
+    {"reclaim/one-and-one", 2, 0, start, one_and_one, all_freed},
+    {"reclaim/two-look", 3, 0, start, two_look, all_freed},
+    {"reclaim/two-replace", 3, 0, start, two_replace, all_freed},
+    {"reclaim/come-and-go", 2, 0, start, come_and_go, all_freed},
+    {0},
 };

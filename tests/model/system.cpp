@@ -9,7 +9,8 @@ void model_init(volatile void *p, size_t size, uint64_t value); // atomic.h's
 
 unsigned model_cpus = 1;
 uint64_t model_tick_ns = 1000000;
-bool model_spurious = true;
+bool     model_spurious = true;
+unsigned model_keys_failing;
 
 // ---- the C library's, as the sources see it ----
 
@@ -27,33 +28,25 @@ void *model_aligned_alloc(size_t alignment, size_t size)
 
 void model_free(void *memory)
 {
-    if (memory == NULL) {
-        return;
-    }
+    if (memory == NULL) { return; }
     resumed();
     give_back(memory);
 }
 
-int model_malloc_trim(size_t)
-{
-    return 0;
-}
-
-int model_nanosleep(const void *, void *)
-{
-    rl::ctx().yield(1, rl::debug_info("nanosleep", "", 0));
-    resumed();
-    return 0;
-}
+int model_malloc_trim(size_t) { return 0; }
 
 static unsigned const keys_most = 8;
-static unsigned key_count;
+static unsigned       key_count;
 static void (*key_ends[keys_most])(void *);
 static void *key_values[MODEL_THREADS + 1][keys_most];
 
 int model_pthread_key_create(unsigned *key, void (*end)(void *))
 {
     resumed();
+    if (model_keys_failing > 0) {
+        model_keys_failing--;
+        return 11; // EAGAIN
+    }
     *key = key_count;
     key_ends[key_count++] = end;
     return 0;
@@ -84,7 +77,7 @@ static void end_thread(void)
     for (bool again = true; again;) {
         again = false;
         for (unsigned i = 0; i < key_count; i++) {
-            int me = is_alone ? alone : self().index_;
+            int   me = is_alone ? alone : self().index_;
             void *value = key_values[me][i];
             key_values[me][i] = NULL;
             if (value != NULL) {
@@ -99,10 +92,7 @@ static void end_thread(void)
 
 static uint64_t now_ns;
 
-uint64_t os_now_ns(void)
-{
-    return now_ns += model_tick_ns;
-}
+uint64_t os_now_ns(void) { return now_ns += model_tick_ns; }
 
 // The kernel looks at the word with a lock held that whoever wakes takes too, before it lets a
 // thread sleep; a sleeper that was woken has seen what the waker did before.
@@ -111,26 +101,20 @@ bool os_futex_wait(uint32_t *word, uint32_t expected, uint64_t deadline_ns)
     rl::context &c = rl::ctx();
     c.atomic_thread_fence_seq_cst();
     resumed();
-    cell *at = cell_at((uintptr_t)word, sizeof *word, "os_futex_wait", 0);
+    cell    *at = cell_at((uintptr_t)word, sizeof *word, "os_futex_wait", 0);
     unsigned index = self().atomic_load_relaxed(at->data());
     if (index == (unsigned)-1) {
         fail_at("os_futex_wait", 0, rl::test_result_unitialized_access,
                 "a load before the initialization");
     }
     note("sleep", (uintptr_t)word, at->history[index], expected, "", "os_futex_wait", 0);
-    if (at->history[index] != expected) {
-        return true;
-    }
-    if (deadline_ns <= now_ns) {
-        return false;
-    }
+    if (at->history[index] != expected) { return true; }
+    if (deadline_ns <= now_ns) { return false; }
     // Without a reason in random search only: a bounded one would take that way for ever.
-    rl::unpark_reason why =
-        current->park(at->record, deadline_ns != UINT64_MAX, model_spurious && c.is_random_sched());
+    rl::unpark_reason why = current->park(at->record, deadline_ns != UINT64_MAX,
+                                          model_spurious && c.is_random_sched());
     resumed();
-    if (why == rl::unpark_reason_normal) {
-        current->acquire(at->record);
-    }
+    if (why == rl::unpark_reason_normal) { current->acquire(at->record); }
     note(why == rl::unpark_reason_timeout ? "timed out" : "woken", (uintptr_t)word, 0, 0, "",
          "os_futex_wait", 0);
     return why != rl::unpark_reason_timeout;
@@ -148,61 +132,43 @@ void os_futex_wake(uint32_t *word, unsigned count)
     }
 }
 
+void os_pause(unsigned *looks)
+{
+    ++*looks;
+    rl::ctx().yield(1, rl::debug_info("os_pause", "", 0));
+    resumed();
+}
+
+void os_sleep_ns(uint64_t ns)
+{
+    now_ns += ns;
+    rl::ctx().yield(1, rl::debug_info("os_sleep_ns", "", 0));
+    resumed();
+}
+
+uintptr_t os_stack_end(void) { return 0; }
+
+bool os_thread_alone(void) { return false; }
+
+// Called once, by a constructor. Nobody forks here.
+void os_at_fork(void (*)(void), void (*)(void), void (*)(void)) {}
+
 void os_yield(void)
 {
     rl::ctx().yield(1, rl::debug_info("os_yield", "", 0));
     resumed();
 }
 
-void os_sleep_ns(uint64_t)
-{
-    os_yield();
-}
-
-void os_pause(unsigned *)
-{
-    os_yield();
-}
-
-uintptr_t os_stack_end(void)
-{
-    return 0;
-}
-
-bool os_thread_alone(void)
-{
-    return false;
-}
-
-void os_at_fork(void (*)(void), void (*)(void), void (*)(void)) {}
-
-unsigned os_cpu_count(void)
-{
-    return model_cpus;
-}
-unsigned os_cpu_affinity(void)
-{
-    return model_cpus;
-}
-unsigned os_cpu_affinity_cached(void)
-{
-    return model_cpus;
-}
+unsigned os_cpu_count(void) { return model_cpus; }
+unsigned os_cpu_affinity(void) { return model_cpus; }
+unsigned os_cpu_affinity_cached(void) { return model_cpus; }
 
 // A mutex is a cell whose value says whether it is locked.
-static cell *mutex_cell(void *mutex)
-{
-    return cell_at((uintptr_t)mutex, 4, "mutex", 0);
-}
+static cell *mutex_cell(void *mutex) { return cell_at((uintptr_t)mutex, 4, "mutex", 0); }
 
-void os_mutex_init(void *mutex)
-{
-    model_init(mutex, 4, 0);
-}
+void os_mutex_init(void *mutex) { model_init(mutex, 4, 0); }
 
-void os_mutex_destroy(void *)
-{
-}
+void os_mutex_destroy(void *) {}
 
 void os_mutex_lock(void *mutex)
 {
@@ -235,7 +201,7 @@ struct started {
     void (*run)(void *);
     void *argument;
 };
-static started starts[MODEL_THREADS];
+static started  starts[MODEL_THREADS];
 static unsigned start_count;
 
 static void *run_started(void *argument)
@@ -251,10 +217,8 @@ bool os_thread_start(rl::win_waitable_object **thread, void (*run)(void *), void
                      const char *)
 {
     step();
-    if (start_count == shape->started) {
-        return false;
-    }
-    starts[start_count] = { run, argument };
+    if (start_count == shape->started) { return false; }
+    starts[start_count] = {run, argument};
     *thread = rl::ctx().create_thread(run_started, &starts[start_count]);
     start_count++;
     return true;
@@ -281,12 +245,11 @@ void before()
     now_ns = 1;
     model_cpus = 1;
     model_tick_ns = 1000000;
+    model_keys_failing = 0;
     model_spurious = true;
     failure[0] = '\0';
     is_alone = true;
-    if (shape->before != NULL) {
-        shape->before();
-    }
+    if (shape->before != NULL) { shape->before(); }
     is_alone = false;
 }
 
@@ -301,9 +264,7 @@ void after()
 {
     is_alone = true;
     resumed();
-    if (shape->after != NULL) {
-        shape->after();
-    }
+    if (shape->after != NULL) { shape->after(); }
     end_thread();
     is_alone = false;
 }

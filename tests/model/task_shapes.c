@@ -7,12 +7,12 @@
 
 #define ITEMS 8
 
-static async_pool *pool;
+static async_pool   *pool;
 static async_reader *reader;
-static async_task *task;
-static unsigned got_by[MODEL_THREADS][ITEMS + 1], next_of[MODEL_THREADS];
-static unsigned given; /* by the source: one caller at a time */
-static bool in_order;
+static async_task   *task;
+static unsigned      got_by[MODEL_THREADS][ITEMS + 1], next_of[MODEL_THREADS];
+static unsigned      given; /* by the source: one caller at a time */
+static bool          in_order;
 
 static int plus_one(const void *in, void *out, void *context)
 {
@@ -25,9 +25,7 @@ static int next(void *items, size_t count, size_t *got, void *context)
 {
     (void)context;
     size_t n = 0;
-    while (n < count && given < 3) {
-        ((uint64_t *)items)[n++] = given++;
-    }
+    while (n < count && given < 3) { ((uint64_t *)items)[n++] = given++; }
     *got = n;
     return 0;
 }
@@ -47,43 +45,29 @@ static void range_of(uint64_t count, size_t chunk, async_order order, unsigned p
     async_source source = async_source_range(0, count);
     in_order = order == ASYNC_ORDERED;
     start(&source,
-          (async_task_options){ .max_chunksize = chunk, .order = order, .max_parallel = parallel });
+          (async_task_options){.max_chunksize = chunk, .order = order, .max_parallel = parallel});
 }
 
-static void range_4(void)
-{
-    range_of(4, 1, ASYNC_UNORDERED, 0);
-}
-static void range_3_chunks(void)
-{
-    range_of(3, 2, ASYNC_UNORDERED, 0);
-}
-static void serial(void)
-{
-    range_of(4, 1, ASYNC_UNORDERED, 1);
-}
-static void ordered(void)
-{
-    range_of(4, 1, ASYNC_ORDERED, 0);
-}
+static void range_4(void) { range_of(4, 1, ASYNC_UNORDERED, 0); }
+static void range_3_chunks(void) { range_of(3, 2, ASYNC_UNORDERED, 0); }
+static void serial(void) { range_of(4, 1, ASYNC_UNORDERED, 1); }
+static void ordered(void) { range_of(4, 1, ASYNC_ORDERED, 0); }
 
 static void from_next(void)
 {
     async_source source = async_source_from(next, NULL, sizeof(uint64_t));
-    start(&source, (async_task_options){ .max_chunksize = 1 });
+    start(&source, (async_task_options){.max_chunksize = 1});
 }
 
 static async_status read_some(unsigned thread, size_t count, async_wait wait)
 {
-    uint64_t items[ITEMS];
-    size_t got;
+    uint64_t     items[ITEMS];
+    size_t       got;
     async_status status = async_reader_read(reader, items, count, &got, wait);
     for (size_t i = 0; i < got; i++) {
         EXPECT(items[i] >= 1 && items[i] <= ITEMS);
         got_by[thread][items[i]]++;
-        if (in_order) {
-            EXPECT(items[i] > next_of[thread]);
-        }
+        if (in_order) { EXPECT(items[i] > next_of[thread]); }
         next_of[thread] = (unsigned)items[i];
     }
     EXPECT(status == ASYNC_OK ? got == count : got < count);
@@ -93,51 +77,31 @@ static async_status read_some(unsigned thread, size_t count, async_wait wait)
 static unsigned times(unsigned item)
 {
     unsigned sum = 0;
-    for (unsigned t = 0; t < MODEL_THREADS; t++) {
-        sum += got_by[t][item];
-    }
+    for (unsigned t = 0; t < MODEL_THREADS; t++) { sum += got_by[t][item]; }
     return sum;
 }
 
 static void finish(unsigned least)
 {
     async_status status;
-    while ((status = read_some(MODEL_THREADS - 1, 1, async_forever())) == ASYNC_OK) {
-    }
+    while ((status = read_some(MODEL_THREADS - 1, 1, async_forever())) == ASYNC_OK) {}
     EXPECT(status == ASYNC_END || status == ASYNC_CANCELLED);
     for (unsigned i = 1; i <= ITEMS; i++) {
         EXPECT(times(i) <= 1);
-        if (i <= least) {
-            EXPECT(times(i) == 1);
-        }
+        if (i <= least) { EXPECT(times(i) == 1); }
     }
     async_reader_release(reader);
     EXPECT(async_pool_num_tasks(pool) == 0);
     EXPECT(async_pool_destroy(pool, ASYNC_DROP) == ASYNC_OK);
 }
 
-static void all_4(void)
-{
-    finish(4);
-}
-static void all_3(void)
-{
-    finish(3);
-}
-static void some(void)
-{
-    finish(0);
-}
+static void all_4(void) { finish(4); }
+static void all_3(void) { finish(3); }
+static void some(void) { finish(0); }
 
-static void two_each(unsigned thread)
-{
-    EXPECT(read_some(thread, 2, async_forever()) == ASYNC_OK);
-}
+static void two_each(unsigned thread) { EXPECT(read_some(thread, 2, async_forever()) == ASYNC_OK); }
 
-static void one_each(unsigned thread)
-{
-    EXPECT(read_some(thread, 1, async_forever()) == ASYNC_OK);
-}
+static void one_each(unsigned thread) { EXPECT(read_some(thread, 1, async_forever()) == ASYNC_OK); }
 
 /* There are three items, and four are wanted. */
 static void too_few(unsigned thread)
@@ -168,13 +132,13 @@ static void cancelled(unsigned thread)
 }
 
 const struct model_shape task_shapes[] = {
-    { "task/two-readers", 2, 0, range_4, two_each, all_4 },
-    { "task/chunks", 2, 0, range_3_chunks, one_each, all_3 },
-    { "task/serial", 2, 0, serial, two_each, all_4 },
-    { "task/ordered", 2, 0, ordered, two_each, all_4 },
-    { "task/next", 2, 0, from_next, one_each, all_3 },
-    { "task/too-few", 2, 0, range_3_chunks, too_few, all_3 },
-    { "task/one-leaves", 2, 0, range_4, one_leaves, some },
-    { "task/cancelled", 2, 0, range_4, cancelled, some },
-    { 0 },
+    {"task/two-readers", 2, 0, range_4, two_each, all_4},
+    {"task/chunks", 2, 0, range_3_chunks, one_each, all_3},
+    {"task/serial", 2, 0, serial, two_each, all_4},
+    {"task/ordered", 2, 0, ordered, two_each, all_4},
+    {"task/next", 2, 0, from_next, one_each, all_3},
+    {"task/too-few", 2, 0, range_3_chunks, too_few, all_3},
+    {"task/one-leaves", 2, 0, range_4, one_leaves, some},
+    {"task/cancelled", 2, 0, range_4, cancelled, some},
+    {0},
 };

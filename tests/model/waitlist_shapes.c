@@ -4,8 +4,8 @@
 #include "waitlist.h"
 
 static struct waitlist list;
-static shared_u64 there; /* what waiters need */
-static unsigned told[MODEL_THREADS], took[MODEL_THREADS];
+static shared_u64      there; /* what waiters need */
+static unsigned        told[MODEL_THREADS], took[MODEL_THREADS];
 
 static bool met(void *context, size_t need)
 {
@@ -13,19 +13,14 @@ static bool met(void *context, size_t need)
     return load_seq_cst(&there) >= need;
 }
 
-static void start(void)
-{
-    waitlist_init(&list, met, NULL);
-}
+static void start(void) { waitlist_init(&list, met, NULL); }
 
 /* Takes one, if there is one. */
 static bool take_one(void)
 {
     uint64_t seen = load_relaxed(&there);
     while (seen > 0) {
-        if (cas_seq_cst(&there, &seen, seen - 1)) {
-            return true;
-        }
+        if (cas_seq_cst(&there, &seen, seen - 1)) { return true; }
     }
     return false;
 }
@@ -124,9 +119,7 @@ static void leaves(unsigned thread)
 static void all_taken(void)
 {
     unsigned sum = 0;
-    for (unsigned i = 0; i < MODEL_THREADS; i++) {
-        sum += took[i];
-    }
+    for (unsigned i = 0; i < MODEL_THREADS; i++) { sum += took[i]; }
     EXPECT(sum + load_relaxed(&there) != 0);
     EXPECT(load_relaxed(&list.count) == 0 && list.first == NULL &&
            load_relaxed(&list.arriving) == NULL);
@@ -141,10 +134,7 @@ static bool met_or_ended(void *context, size_t need)
     return load_seq_cst(&ended) != 0 || met(context, need);
 }
 
-static void start_ending(void)
-{
-    waitlist_init(&list, met_or_ended, NULL);
-}
+static void start_ending(void) { waitlist_init(&list, met_or_ended, NULL); }
 
 static void tell_all(unsigned thread)
 {
@@ -168,7 +158,7 @@ static shared_u32 alarms;
 static void alarm(unsigned thread)
 {
     if (thread == 0) {
-        uint32_t before = load_seq_cst(&alarms);
+        uint32_t             before = load_seq_cst(&alarms);
         struct thread_waiter waiter;
         thread_waiter_init(&waiter, 1);
         waitlist_add(&list, &waiter.waiter);
@@ -202,14 +192,14 @@ static void in_order(unsigned thread)
 }
 
 const struct model_shape waitlist_shapes[] = {
-    { "waitlist/one-and-one", 2, 0, start, one_and_one, all_taken },
-    { "waitlist/two-wait", 3, 0, start, two_wait, all_taken },
-    { "waitlist/two-give", 3, 0, start, two_give, all_taken },
-    { "waitlist/one-gives-two", 3, 0, start, one_gives_two, all_taken },
-    { "waitlist/timeout", 2, 0, start, timeout, all_taken },
-    { "waitlist/leaves", 3, 0, start, leaves, all_taken },
-    { "waitlist/tell-all", 3, 0, start_ending, tell_all, all_taken },
-    { "waitlist/alarm", 2, 0, start, alarm, all_taken },
-    { "waitlist/in-order", 3, 0, start, in_order, all_taken },
-    { 0 },
+    {"waitlist/one-and-one", 2, 0, start, one_and_one, all_taken},
+    {"waitlist/two-wait", 3, 0, start, two_wait, all_taken},
+    {"waitlist/two-give", 3, 0, start, two_give, all_taken},
+    {"waitlist/one-gives-two", 3, 0, start, one_gives_two, all_taken},
+    {"waitlist/timeout", 2, 0, start, timeout, all_taken},
+    {"waitlist/leaves", 3, 0, start, leaves, all_taken},
+    {"waitlist/tell-all", 3, 0, start_ending, tell_all, all_taken},
+    {"waitlist/alarm", 2, 0, start, alarm, all_taken},
+    {"waitlist/in-order", 3, 0, start, in_order, all_taken},
+    {0},
 };

@@ -10,22 +10,22 @@
 
 /* A worker's run of a task, and the release of it: of the jobs here, if it is one. */
 static enum run_result job_run(struct async_task *task, struct run_options options);
-static void job_release(struct channel *channel);
+static void            job_release(struct channel *channel);
 
-#define task_run job_run
+#define task_run        job_run
 #define channel_release job_release
 #include "worker.c"
 #undef channel_release
 #undef task_run
 
 static struct async_pool pool;
-static struct slot slots[2];
-static struct worker workers[2];
+static struct slot       slots[2];
+static struct worker     workers[2];
 static struct async_task jobs[JOBS];
-static unsigned ran[JOBS];
-static shared_u32 running;   /* jobs that have begun */
-static struct event met;     /* it has grown */
-static uint32_t all_of_them; /* how many a job waits for, itself included */
+static unsigned          ran[JOBS];
+static shared_u32        running;     /* jobs that have begun */
+static struct event      met;         /* it has grown */
+static uint32_t          all_of_them; /* how many a job waits for, itself included */
 static void (*body)(unsigned job);
 
 static void wait_for(uint32_t count)
@@ -40,28 +40,19 @@ static void wait_for(uint32_t count)
     }
 }
 
-static bool is_job(const struct async_task *task)
-{
-    return task >= jobs && task < jobs + JOBS;
-}
+static bool is_job(const struct async_task *task) { return task >= jobs && task < jobs + JOBS; }
 
 static void job_release(struct channel *channel)
 {
-    if (!is_job(container_of(channel, struct async_task, out))) {
-        channel_release(channel);
-    }
+    if (!is_job(container_of(channel, struct async_task, out))) { channel_release(channel); }
 }
 
 static enum run_result job_run(struct async_task *task, struct run_options options)
 {
-    if (!is_job(task)) {
-        return task_run(task, options);
-    }
+    if (!is_job(task)) { return task_run(task, options); }
     unsigned job = (unsigned)(task - jobs);
     ran[job]++;
-    if (body != NULL) {
-        body(job);
-    }
+    if (body != NULL) { body(job); }
     add_acq_rel(&running, 1);
     event_notify(&met, UINT32_MAX);
     wait_for(all_of_them);
@@ -117,10 +108,7 @@ static void resize(uint32_t size)
 }
 
 /* A worker until the size takes its slot away. */
-static void work_to_the_end(unsigned number)
-{
-    run_worker(&workers[number]);
-}
+static void work_to_the_end(unsigned number) { run_worker(&workers[number]); }
 
 /* What a client does when all has run. */
 static void end_after(uint32_t count)
@@ -179,9 +167,7 @@ static void meeting(unsigned thread)
 /* The second job is pushed by the first, into its worker's own deque: the other must steal it. */
 static void first_pushes(unsigned job)
 {
-    if (job == 0) {
-        push(1);
-    }
+    if (job == 0) { push(1); }
 }
 
 static void start_first_pushes(void)
@@ -230,19 +216,17 @@ static void two_push(unsigned thread)
         work_to_the_end(0);
     } else {
         push(thread - 1);
-        if (thread == 1) {
-            end_after(2);
-        }
+        if (thread == 1) { end_after(2); }
     }
 }
 
 const struct model_shape worker_shapes[] = {
-    { "worker/park-races-push", 2, 0, start_1, park_races_push, each_ran_once },
-    { "worker/pushes-twice", 2, 0, start_1, pushes_twice, each_ran_once },
-    { "worker/meeting", 3, 0, start_2, meeting, each_ran_once },
-    { "worker/stolen", 3, 0, start_first_pushes, stolen, each_ran_once },
-    { "worker/resize-races-push", 3, 0, start_2_alone, resize_races_push, each_ran_once },
-    { "worker/resize-races-park", 3, 0, start_2_alone, resize_races_park, each_ran_once },
-    { "worker/two-push", 3, 0, start_1, two_push, each_ran_once },
-    { 0 },
+    {"worker/park-races-push", 2, 0, start_1, park_races_push, each_ran_once},
+    {"worker/pushes-twice", 2, 0, start_1, pushes_twice, each_ran_once},
+    {"worker/meeting", 3, 0, start_2, meeting, each_ran_once},
+    {"worker/stolen", 3, 0, start_first_pushes, stolen, each_ran_once},
+    {"worker/resize-races-push", 3, 0, start_2_alone, resize_races_push, each_ran_once},
+    {"worker/resize-races-park", 3, 0, start_2_alone, resize_races_park, each_ran_once},
+    {"worker/two-push", 3, 0, start_1, two_push, each_ran_once},
+    {0},
 };

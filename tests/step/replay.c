@@ -18,22 +18,22 @@
 
 struct play {
     struct queue queue;
-    unsigned writers;
-    uint64_t got[STEP_THREADS][STEP_THREADS * EACH]; /* by reader */
-    unsigned count[STEP_THREADS];
+    unsigned     writers;
+    uint64_t     got[STEP_THREADS][STEP_THREADS * EACH]; /* by reader */
+    unsigned     count[STEP_THREADS];
 };
 
 struct player {
     struct play *play;
-    unsigned number;
-    thread thread;
+    unsigned     number;
+    thread       thread;
 };
 
 static void body(void *argument)
 {
     struct player *player = argument;
-    struct play *play = player->play;
-    unsigned me = player->number;
+    struct play   *play = player->play;
+    unsigned       me = player->number;
     step_enter(me);
     if (me < play->writers) {
         for (uint64_t i = 0; i < EACH; i++) {
@@ -43,7 +43,7 @@ static void body(void *argument)
     } else {
         for (unsigned i = 0; i < 2 * EACH; i++) {
             uint64_t item;
-            bool end;
+            bool     end;
             if (queue_read_word(&play->queue, &item, &end) == 1) {
                 play->got[me][play->count[me]++] = item;
             }
@@ -56,23 +56,21 @@ static void body(void *argument)
 static uint64_t round_of(enum step_mode mode, unsigned threads, uint64_t seed)
 {
     static struct play play;
-    play = (struct play){ .writers = (threads + 1) / 2 };
+    play = (struct play){.writers = (threads + 1) / 2};
     MUST(queue_init(&play.queue, sizeof(uint64_t)));
     step_begin(mode, threads, seed);
     struct player players[STEP_THREADS];
     for (unsigned i = 0; i < threads; i++) {
-        players[i] = (struct player){ .play = &play, .number = i };
+        players[i] = (struct player){.play = &play, .number = i};
         thread_start(&players[i].thread, body, &players[i]);
     }
-    for (unsigned i = 0; i < threads; i++) {
-        thread_join(&players[i].thread);
-    }
+    for (unsigned i = 0; i < threads; i++) { thread_join(&players[i].thread); }
     uint64_t what = step_end();
 
-    bool seen[STEP_THREADS * EACH] = { false };
+    bool     seen[STEP_THREADS * EACH] = {false};
     unsigned count = 0;
     for (unsigned i = play.writers; i < threads; i++) {
-        uint64_t last[STEP_THREADS] = { 0 };
+        uint64_t last[STEP_THREADS] = {0};
         for (unsigned j = 0; j < play.count[i]; j++) {
             uint64_t item = play.got[i][j], writer = item / EACH;
             MUST(!seen[item] && item + 1 > last[writer]);
@@ -97,7 +95,7 @@ static uint64_t round_of(enum step_mode mode, unsigned threads, uint64_t seed)
 /* The same, in a process of its own. */
 static uint64_t replayed(unsigned threads, uint64_t seed)
 {
-    char command[4096 + 64], answer[64] = "";
+    char    command[4096 + 64], answer[64] = "";
     ssize_t length = readlink("/proc/self/exe", command, 4096);
     MUST(length > 0);
     snprintf(command + length, 64, " replay %u %" PRIu64, threads, seed);
@@ -121,9 +119,7 @@ int main(int argc, char **argv)
     uint64_t before = 0, different = 0, rounds = 0;
     while (stress_next(&s)) {
         uint64_t first = replayed(threads, s.seed);
-        for (int again = 0; again < 2; again++) {
-            MUST_EQ(replayed(threads, s.seed), first);
-        }
+        for (int again = 0; again < 2; again++) { MUST_EQ(replayed(threads, s.seed), first); }
         different += first != before;
         before = first;
         rounds++;
