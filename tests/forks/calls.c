@@ -112,9 +112,8 @@ static void ends_in(async_each_fn *function, unsigned n)
     async_pool_options options = {.name = "crashing"};
     struct rlimit      none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
-    if ((ASAN || TSAN) && !keep_handlers) {
-        signal(SIGSEGV, SIG_DFL);
-    } /* not the sanitizer's report */
+    /* Not the sanitizer's report. */
+    if ((ASAN || TSAN) && !keep_handlers) { signal(SIGSEGV, SIG_DFL); }
     WANT_STATUS(async_pool_create(&pool, n, &options), ASYNC_OK);
     async_reader *r = TASK(pool, .source = range_of(0, 10), .each = function);
     (void)async_reader_read(r, &item, 1, NULL, async_forever());
@@ -327,10 +326,13 @@ static int calls_back(const void *in, void *out, void *context)
         return 0;
     case 8:
         return async_pool_remove_task(a->pool, self) == ASYNC_OK ? 0 : 1;
-    case 9:
-        return async_pool_cancel(a->pool) == ASYNC_OK && async_reader_cancel(a->reader) == ASYNC_OK
-                   ? 0
-                   : 1;
+    case 9: { /* the read is over, and its reader gone, before this function is */
+        async_reader *reader = async_reader_retain(a->reader);
+        bool          both = async_pool_cancel(a->pool) == ASYNC_OK;
+        both = async_reader_cancel(reader) == ASYNC_OK && both;
+        async_reader_release(reader);
+        return both ? 0 : 1;
+    }
     default:
         return 0;
     }
