@@ -141,7 +141,11 @@ void channel_after_fork(struct channel *channel)
 {
     /* relaxed (all): there is one thread */
     size_t items = queue_after_fork(&channel->queue);
-    if (load_relaxed(&channel->ended) != ASYNC_OK && !queue_closed(&channel->queue)) {
+    /* An end whose last holder was about to say so. A task's write end is nobody's. */
+    bool dropped = load_relaxed(&channel->reader.holders) == 0 ||
+                   (channel->task == NULL && load_relaxed(&channel->writer.holders) == 0);
+    if ((dropped || load_relaxed(&channel->ended) != ASYNC_OK) &&
+        !queue_closed(&channel->queue)) {
         queue_close(&channel->queue);
     }
     if (queue_closed(&channel->queue) && load_relaxed(&channel->ended) == ASYNC_OK) {

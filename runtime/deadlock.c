@@ -1,28 +1,32 @@
 /* deadlock.c: finds waits that can never end, and says what waits for what.
  *
  * Three kinds are found at once, from what the waiting thread alone knows:
- *   own    A function waits for the output of its own task, or of one whose function waits further out on
- *          the same stack. Other chunks of that task might bring the items, if they don't do
- *          the same; whether one of them runs is chance, so it is refused always.
- *   size 0 A function of a pool without workers has run all that it could, and lacks something still.
- *   alone  The thread is the only one of the process.
+ *   - own: a function waits for the output of its own task, or of one whose function waits further
+ *     out on the same stack. Other chunks of that task might bring the items, if they don't do the
+ *     same; whether one of them runs is chance, so it is refused always.
+ *   - size 0: a function of a pool without workers has run all that it could, and lacks something.
+ *   - alone: the thread is the only one of the process.
  *
- * The fourth is searched for, by a thread that sleeps in a function with no deadline, before it sleeps and then in
- * growing intervals, as what makes a deadlock complete may be something that ends elsewhere:
- *   chain  The task that it waits for is stuck. A task is stuck when every run inside it belongs to a thread that sleeps
- *          in a function for a task that is stuck, and no further run can start: nothing is scheduled, or
- *          max_parallel or the draw turn are with those runs, or the input is missing and all its
- *          tasks are stuck. Tasks that are being looked at count as stuck: what is found is the largest set that
- *          nothing leads out of.
- *          A function that waits for a task whose function sleeps waiting for the first one closes a cycle of waits, and is
- *          refused like `own`.
- * Whatever a client may do (write to a plain channel, cancel, read something else) leads out, but for a cancel; so does a
- * wait with a deadline. Where that leaves a doubt the thread sleeps, and the time-out rules.
+ * Two are searched for, by a thread that sleeps in a function with no deadline, before it sleeps
+ * and then in growing intervals, as what makes a deadlock complete may be something that ends
+ * elsewhere:
+ *   - cycle: functions that sleep in other threads, each waiting for the next one's task, lead back
+ *     to this one. It is refused like `own`.
+ *   - chain: the task that it waits for is stuck. A task is stuck when every run inside it belongs
+ *     to a thread that sleeps in a function for a task that is stuck, and no further run can start:
+ *     nothing is scheduled, or max_parallel or the draw turn are with those runs, or the input is
+ *     missing and all its tasks are stuck. Tasks that are being looked at count as stuck: what is
+ *     found is the largest set that nothing leads out of.
  *
- * Why the search can be believed: the list's lock keeps the sleepers asleep or at least from leaving the
- * list, the graph's lock the edges. What else is looked at moves by the steps of threads that are neither; every
- * step that could make a stuck task go on is a run of it, and a run changes `drawn` or `chunks`, or is still
- * inside. Two searches with the same sums and the same answer therefore saw one state.
+ * Whatever a client may do (write to a plain channel, read something else) leads out, but for a
+ * cancel; so does a wait with a deadline. Where that leaves a doubt the thread sleeps, and the
+ * time-out rules.
+ *
+ * Why the search can be believed: the list's lock keeps the sleepers asleep or at least from
+ * leaving the list, the graph's lock the edges. What else is looked at moves by the steps of
+ * threads that are neither; every step that could make a stuck task go on is a run of it, and a run
+ * changes `drawn` or `chunks`, or is still inside. Two searches with the same sums and the same
+ * answer therefore saw one state.
  *
  * Locks: the list's, then the graph's.
  * Layer: 3 */
@@ -52,8 +56,11 @@ struct report {
 
 static void add(struct report *report, const char *format, const char *name)
 {
-    int length = snprintf(report->text + report->used, sizeof report->text - report->used, format, name);
-    if (length > 0) { report->used = min_size(report->used + (size_t)length, sizeof report->text - 1); }
+    int length = snprintf(report->text + report->used, sizeof report->text - report->used, format,
+                          name);
+    if (length > 0) {
+        report->used = min_size(report->used + (size_t)length, sizeof report->text - 1);
+    }
 }
 
 static void add_channel(struct report *report, const struct channel *channel, bool room)
@@ -63,7 +70,8 @@ static void add_channel(struct report *report, const struct channel *channel, bo
 }
 
 /* The functions that wait on this stack, the outermost first. */
-static void add_stack(struct report *report, const struct inside *inside, const struct async_task *inner)
+static void add_stack(struct report *report, const struct inside *inside,
+                      const struct async_task *inner)
 {
     const struct async_task *outer = NULL;
     for (; inside != NULL && outer == NULL; inside = inside->outer) {
@@ -104,7 +112,8 @@ void deadlock_alone(const struct channel *channel, bool room)
 
 /* ---- on one stack ---- */
 
-static bool waits_on_stack(const struct inside *inside, const struct async_task *function, const struct async_task *task)
+static bool waits_on_stack(const struct inside *inside, const struct async_task *function,
+                           const struct async_task *task)
 {
     if (function == task) { return true; }
     for (; inside != NULL; inside = inside->outer) {
@@ -115,7 +124,9 @@ static bool waits_on_stack(const struct inside *inside, const struct async_task 
 
 bool deadlock_own(const struct channel *channel)
 {
-    if (channel->task == NULL || !waits_on_stack(context.inside, context.task, channel->task)) { return false; }
+    if (channel->task == NULL || !waits_on_stack(context.inside, context.task, channel->task)) {
+        return false;
+    }
     struct report report = {.used = 0};
     add_stack(&report, context.inside, context.task);
     add_channel(&report, channel, false);
@@ -136,9 +147,9 @@ static struct search {
         const struct blocked *by; /* the sleeper that waits for it; NULL: a task, or the first */
         unsigned              from;
     } tasks[TASKS_MAX]; /* those whose turn comes */
-    uint64_t              walk;
-    uint64_t              sum; /* of counters that every run of the tasks that were visited would move */
-    struct report         chain;
+    uint64_t      walk;
+    uint64_t      sum; /* of counters that every run of the tasks that were visited would move */
+    struct report chain;
 } search; /* under the lock */
 
 static void begin(const struct blocked *self)
@@ -164,7 +175,8 @@ static bool add_task(struct async_task *task, const struct blocked *by, unsigned
 
 static bool sleeps_for_a_task(const struct blocked *sleeper)
 {
-    return !sleeper->room && sleeper->channel->task != NULL && load_acquire(&sleeper->waiter->told) == 0; /* W6 of waitlist.c */
+    return !sleeper->room && sleeper->channel->task != NULL &&
+           load_acquire(&sleeper->waiter->told) == 0; /* W6 of waitlist.c */
 }
 
 /* A cycle of functions that wait for each other's tasks, through threads that sleep. */
@@ -183,7 +195,10 @@ static bool find_cycle(void)
         }
         for (const struct blocked *sleeper = sleepers; sleeper != NULL; sleeper = sleeper->next) {
             if (sleeper == search.self || !sleeps_for_a_task(sleeper)) { continue; }
-            if (waits_on_stack(sleeper->inside, sleeper->function, task) && !add_task(sleeper->channel->task, sleeper, at)) { return false; }
+            if (waits_on_stack(sleeper->inside, sleeper->function, task) &&
+                !add_task(sleeper->channel->task, sleeper, at)) {
+                return false;
+            }
         }
     }
     return false;
@@ -196,7 +211,9 @@ static uint32_t entries_of(const struct blocked *sleeper, const struct async_tas
         if (at->strand == NULL) {
             entries += *at->held == task;
         } else {
-            for (unsigned i = 0; i < at->strand->stages; i++) { entries += at->strand->stage[i] == task; }
+            for (unsigned i = 0; i < at->strand->stages; i++) {
+                entries += at->strand->stage[i] == task;
+            }
         }
     }
     return entries;
@@ -209,19 +226,23 @@ static bool sleeps_on(const struct blocked *sleeper)
     if (!sleeps_for_a_task(sleeper) || channel_status(channel) != ASYNC_OK) { return false; }
     if (channel_available(channel) >= sleeper->waiter->waiter.need) { return false; }
     if (channel->task->visited != search.walk) {
-        add(&search.chain, search.chain.used > 0 ? "; task \"%s\"" : "task \"%s\"", sleeper->function->out.name);
+        add(&search.chain, search.chain.used > 0 ? "; task \"%s\"" : "task \"%s\"",
+            sleeper->function->out.name);
         add_channel(&search.chain, channel, false);
     }
     return add_task(channel->task, sleeper, 0);
 }
 
-/* The task that draws for it. The look is as in task_fused_with, but from outside: the lock keeps the edges. */
+/* The task that draws for it. The look is as in task_fused_with, but from outside: the lock keeps
+ * the edges. */
 static const struct async_task *head_of(const struct async_task *task)
 {
     for (unsigned depth = 1; depth < FUSE_MAX && task->fused; depth++) {
-        const struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
+        const struct edge       *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
         const struct async_task *producer = edge == NULL ? NULL : edge->input->task;
-        if (producer == NULL || load_relaxed(&producer->exposed)) { break; } /* relaxed: as in task_fused_with */
+        if (producer == NULL || load_relaxed(&producer->exposed)) {
+            break;
+        } /* relaxed: as in task_fused_with */
         task = producer;
     }
     return task;
@@ -231,16 +252,24 @@ static const struct async_task *head_of(const struct async_task *task)
 static bool starts_nothing(struct async_task *task)
 {
     int64_t backlog = load_seq_cst(&task->backlog); /* Q3 of demand.c */
-    if (load_seq_cst(&task->missing) > 0 && load_relaxed(&task->streams) == 0) { return false; } /* relaxed: a look. Q1 */
+    if (load_seq_cst(&task->missing) > 0 && load_relaxed(&task->streams) == 0) {
+        return false;
+    } /* relaxed: a look. Q1 */
     if (backlog <= 0) { return true; }
-    if (task->max_parallel != 0 && load_seq_cst(&task->active) >= task->max_parallel) { return true; } /* L1 of run.c */
+    if (task->max_parallel != 0 && load_seq_cst(&task->active) >= task->max_parallel) {
+        return true;
+    } /* L1 of run.c */
     const struct async_task *head = head_of(task);
-    if (load_relaxed(&head->turn) != TURN_FREE) { return true; } /* relaxed: with a sleeper, or the sums move */
+    if (load_relaxed(&head->turn) != TURN_FREE) {
+        return true;
+    } /* relaxed: with a sleeper, or the sums move */
     const struct edge *edge = load_relaxed(&head->inputs); /* relaxed: under the lock */
     if (edge == NULL) { return false; } /* a source; or it has let go and will tell */
-    if (draw_available(head) >= (task->greedy ? 1 : min_size((size_t)backlog, task_chunk(task)))) { return false; }
+    if (draw_available(head) >= (task->greedy ? 1 : min_size((size_t)backlog, task_chunk(task)))) {
+        return false;
+    }
     for (; edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: under the lock */
-        if (load_relaxed(&edge->ended)) { continue; } /* relaxed: a look */
+        if (load_relaxed(&edge->ended)) { continue; }        /* relaxed: a look */
         struct async_task *producer = edge->input->task;
         if (producer == NULL || channel_status(edge->input) != ASYNC_OK) { return false; }
         if (producer->visited != search.walk) {
@@ -256,10 +285,12 @@ static bool stuck(struct async_task *task)
 {
     uint32_t running = load_acquire(&task->running); /* X5 <- X3 of task.c */
     if ((running & TASK_FINAL) != 0) { return false; }
-    search.sum += load_relaxed(&task->drawn) + load_relaxed(&task->chunks) + load_relaxed(&task->made); /* relaxed: compared */
+    search.sum += load_relaxed(&task->drawn) + load_relaxed(&task->chunks) +
+                  load_relaxed(&task->made); /* relaxed: compared */
     uint32_t inside = 0, entered = running & ~TASK_STOPPED;
     if (entered == 0 && (running & TASK_STOPPED) != 0) { return false; } /* it is about to end */
-    for (const struct blocked *sleeper = sleepers; sleeper != NULL && inside < entered; sleeper = sleeper->next) {
+    for (const struct blocked *sleeper = sleepers; sleeper != NULL && inside < entered;
+         sleeper = sleeper->next) {
         uint32_t entries = entries_of(sleeper, task);
         inside += entries;
         if (entries > 0 && !sleeps_on(sleeper)) { return false; }

@@ -13,7 +13,7 @@ struct blocked {
     struct async_task    *function; /* whose function waits */
     struct channel       *channel;
     struct thread_waiter *waiter;
-    bool                  room;     /* for room; else for items */
+    bool                  room; /* for room; else for items */
 };
 
 /* Inside a function: whether it is about to wait for a task that, on this thread, waits for it (for
@@ -26,7 +26,8 @@ void deadlock_awake(struct blocked *blocked);
 /* Between these two: whether, as things are, nothing will ever wake it. Reports it. */
 bool deadlock_proved(struct blocked *blocked);
 
-/* Two cases that need no search; the chain is reported. `room`: it waits for room, not for items. */
+/* Two cases that need no search; the chain is reported. `room`: it waits for room, not for items.
+ */
 void deadlock_no_workers(const struct channel *channel, bool room);
 void deadlock_alone(const struct channel *channel, bool room);
 

@@ -1,36 +1,37 @@
 /* fork.c: the child of a fork() can go on with what its parent has made.
  *
- * The child has one thread, a copy of the one that forked; all others stopped where they were, at any
- * instruction (the kernel copies all memory at one moment in the order of each thread's writes). What they
- * held is not given back by anybody. So:
+ * The child has one thread, a copy of the one that forked; all others stopped where they were, at
+ * any instruction (the kernel copies all memory at one moment in the order of each thread's
+ * writes). What they held is not given back by anybody. So:
  *
- *   - Locks: all of the runtime's are taken before the fork, and released in the parent and in the child. What
- *     they guard is whole in both.
- *   - Lock-free words stay usable, as if threads had been stopped for good; but the counts that such a
- *     thread had still to correct would stay wrong, turns that it had would stay taken, and its
- *     waiters lie on a stack that is no more. The child puts these right, one thing after the other, while it is
- *     alone: channel_after_fork, pool_after_fork, and below for tasks.
- *   - A task for which anything was under way (asked for and not finished) is cancelled: chunks that threads
- *     had begun will not be finished. Nothing is freed and none of the user's functions called for that here: the task
- *     is left as one that has stopped and was left by its last run, and whoever touches it next (a read, its
- *     release, the pool's end) carries out its end, discards included.
+ *   - Locks: all of the runtime's are taken before the fork, and released in the parent and in
+ *     the child. What they guard is whole in both.
+ *   - Lock-free words stay usable, as if threads had been stopped for good; but the counts that
+ *     such a thread had still to correct would stay wrong, turns that it had would stay taken, and
+ *     its waiters lie on a stack that is no more. The child puts these right, one thing after the
+ *     other, while it is alone: channel_after_fork, pool_after_fork, and below for tasks.
+ *   - A task for which anything was under way (asked for and not finished) is cancelled: chunks
+ *     that threads had begun will not be finished. Nothing is freed and none of the user's
+ *     functions called for that here: the task is left as one that has stopped and was left by its
+ *     last run, and whoever touches it next (a read, its release, the pool's end) carries out its
+ *     end, discards included.
  *   - Other tasks lose what threads that are gone had asked for: that is, all.
  *   - Every pool has size 0 and no thread. A worker that forked inside a function ends with it.
  *
  * To know all of them, channels (the outputs of tasks among them) and pools are in two lists, from
  * their making to their end: cold paths, one lock.
  *
- * Lost to the child (memory and callbacks, not more): what a thread had taken and not yet passed on (items of a
- * running chunk; a block; a thread's free lists), the counts that calls in progress held, a task whose end
- * another thread was carrying out.
+ * Lost to the child (memory and callbacks, not more): what a thread had taken and not yet passed on
+ * (items of a running chunk; a block; a thread's free lists), the counts that calls in progress
+ * held, a task whose end another thread was carrying out.
  *
- * Order of the locks: the lists', that of deadlock.c, the graph's, the pools' (as in the list), the errors'. No thread waits for one
- * of them while it has a later one, but the fork.
- * The handlers are installed when the library is loaded, so that those of the program, installed later, run
- * outside of them: a lock of the program's that is held over calls of the library is taken before ours.
+ * Order of the locks: the lists', that of deadlock.c, the graph's, the pools' (as in the list), the
+ * errors'. No thread waits for one of them while it has a later one, but the fork. The handlers are
+ * installed when the library is loaded, so that those of the program, installed later, run outside
+ * of them: a lock of the program's that is held over calls of the library is taken before ours.
  *
- * The handler in the child may allocate (a thread's hazard record): glibc has put malloc in order by
- * then. _Fork() and vfork() run no handlers: after them only exec will do.
+ * The handler in the child may allocate (a thread's hazard record): glibc has put malloc in order
+ * by then. _Fork() and vfork() run no handlers: after them only exec will do.
  * Layer: 3 */
 #include "fork.h"
 
@@ -63,7 +64,11 @@ void fork_forget_channel(struct channel *channel)
     os_mutex_lock(&lock);
     struct channel *next = channel->next_of_all, *prev = channel->prev_of_all;
     if (next != NULL) { next->prev_of_all = prev; }
-    if (prev != NULL) { prev->next_of_all = next; } else { channels = next; }
+    if (prev != NULL) {
+        prev->next_of_all = next;
+    } else {
+        channels = next;
+    }
     os_mutex_unlock(&lock);
 }
 
@@ -82,7 +87,11 @@ void fork_forget_pool(struct async_pool *pool)
     os_mutex_lock(&lock);
     struct async_pool *next = pool->next_of_all, *prev = pool->prev_of_all;
     if (next != NULL) { next->prev_of_all = prev; }
-    if (prev != NULL) { prev->next_of_all = next; } else { pools = next; }
+    if (prev != NULL) {
+        prev->next_of_all = next;
+    } else {
+        pools = next;
+    }
     os_mutex_unlock(&lock);
 }
 
@@ -98,8 +107,12 @@ static uint32_t own_entries(const struct async_task *task, bool *drawing)
             entries += *at->held == task;
             continue;
         }
-        for (unsigned i = 0; i < at->strand->stages; i++) { entries += at->strand->stage[i] == task; }
-        if (at->strand->drawing && at->strand->stage[at->strand->stages - 1] == task) { *drawing = true; }
+        for (unsigned i = 0; i < at->strand->stages; i++) {
+            entries += at->strand->stage[i] == task;
+        }
+        if (at->strand->drawing && at->strand->stage[at->strand->stages - 1] == task) {
+            *drawing = true;
+        }
     }
     return entries;
 }
@@ -107,16 +120,19 @@ static uint32_t own_entries(const struct async_task *task, bool *drawing)
 static void cancel(struct async_task *task, uint32_t entries)
 {
     if (load_relaxed(&task->stop) != ASYNC_FAILED) { /* relaxed: see above */
-        async_error error = {.status = ASYNC_CANCELLED, .message = "the process was forked while the task had work to do"};
+        async_error error = {.status = ASYNC_CANCELLED,
+                             .message = "the process was forked while the task had work to do"};
         snprintf(error.task, sizeof error.task, "%s", task->out.name);
         if (task->error.status == ASYNC_OK) { task->error = task->out_error = error; }
         store_relaxed(&task->stop, ASYNC_CANCELLED); /* relaxed: see above */
     }
-    store_relaxed(&task->dropped, true);             /* relaxed (here to the end): see above */
+    store_relaxed(&task->dropped, true); /* relaxed (here to the end): see above */
     store_relaxed(&task->abort_from, 0);
     store_relaxed(&task->running, TASK_STOPPED | entries);
     store_relaxed(&task->backlog, 0);
-    if (load_relaxed(&task->out.ended) == ASYNC_OK) { store_relaxed(&task->out.ended, load_relaxed(&task->stop)); }
+    if (load_relaxed(&task->out.ended) == ASYNC_OK) {
+        store_relaxed(&task->out.ended, load_relaxed(&task->stop));
+    }
 }
 
 static void restore(struct async_task *task)
@@ -125,16 +141,20 @@ static void restore(struct async_task *task)
     if ((running & TASK_FINAL) != 0) {
         if (load_relaxed(&task->gone)) { return; }
         /* Another thread was carrying out its end: its readers learn of the end at least. */
-        if (load_relaxed(&task->out.ended) == ASYNC_OK) { store_relaxed(&task->out.ended, load_relaxed(&task->stop)); }
+        if (load_relaxed(&task->out.ended) == ASYNC_OK) {
+            store_relaxed(&task->out.ended, load_relaxed(&task->stop));
+        }
         store_relaxed(&task->gone, true);
         queue_close(&task->out.queue);
         return;
     }
-    bool drawing;
+    bool     drawing;
     uint32_t entries = own_entries(task, &drawing);
-    bool busy = (running & ~TASK_STOPPED) != 0 || load_relaxed(&task->backlog) > 0 || load_relaxed(&task->missing) > 0 ||
-                load_relaxed(&task->queued) != 0 || load_relaxed(&task->streams) != 0;
-    if (load_relaxed(&task->turn) != TURN_FREE && !drawing) { /* what its holder was at is nobody's now */
+    bool     busy = (running & ~TASK_STOPPED) != 0 || load_relaxed(&task->backlog) > 0 ||
+                load_relaxed(&task->missing) > 0 || load_relaxed(&task->queued) != 0 ||
+                load_relaxed(&task->streams) != 0;
+    if (load_relaxed(&task->turn) != TURN_FREE &&
+        !drawing) { /* what its holder was at is nobody's now */
         task->stash = (struct run){0};
         task->stash_room = 0;
         task->origin_count = 0;
@@ -146,9 +166,12 @@ static void restore(struct async_task *task)
     store_relaxed(&task->asked, 0);
     /* Whoever asks a cancelled one for anything finds it so, and carries out its end. */
     store_relaxed(&task->missing, busy ? 0 : -(int64_t)channel_available(&task->out));
-    for (struct edge *edge = load_relaxed(&task->inputs); edge != NULL; edge = load_relaxed(&edge->next)) {
+    for (struct edge *edge = load_relaxed(&task->inputs); edge != NULL;
+         edge = load_relaxed(&edge->next)) {
         store_relaxed(&edge->asked, 0);
-        if (load_relaxed(&edge->armed)) { waitlist_add_after_fork(&edge->input->readers, &edge->waiter); }
+        if (load_relaxed(&edge->armed)) {
+            waitlist_add_after_fork(&edge->input->readers, &edge->waiter);
+        }
     }
 }
 
@@ -159,14 +182,18 @@ static void before(void)
     os_mutex_lock(&lock);
     deadlock_lock();
     graph_lock();
-    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { os_mutex_lock(&pool->mutex); }
+    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) {
+        os_mutex_lock(&pool->mutex);
+    }
     task_errors_lock();
 }
 
 static void unlock_all(void)
 {
     task_errors_unlock();
-    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { os_mutex_unlock(&pool->mutex); }
+    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) {
+        os_mutex_unlock(&pool->mutex);
+    }
     graph_unlock();
     deadlock_unlock();
     os_mutex_unlock(&lock);
@@ -186,7 +213,9 @@ static void in_child(void)
     for (struct channel *at = channels; at != NULL; at = at->next_of_all) {
         if (alive(at) && at->task != NULL) { restore(at->task); }
     }
-    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) { pool_after_fork(pool); }
+    for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) {
+        pool_after_fork(pool);
+    }
     deadlock_after_fork();
     context.worker = NULL; /* from here on a thread like any other */
     unlock_all();

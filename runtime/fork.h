@@ -6,7 +6,8 @@
 struct async_pool;
 struct channel;
 
-/* From its making, while nobody else knows it, until it is freed. Take a lock; not under another. */
+/* From its making, while nobody else knows it, until it is freed. Take a lock; not under another.
+ */
 void fork_mind_channel(struct channel *channel);
 void fork_forget_channel(struct channel *channel);
 void fork_mind_pool(struct async_pool *pool);

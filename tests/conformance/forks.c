@@ -1,5 +1,5 @@
-/* forks.c: what a forked child may do with the pools and channels of its parent: row M10. (At any moment, and
- * from inside functions: tests/forks/.) */
+/* forks.c: what a forked child may do with the pools and channels of its parent: row M10. (At any
+ * moment, and from inside functions: tests/forks/.) */
 #include "expect.h"
 
 #include <string.h>
@@ -9,16 +9,15 @@
 /* The number of the first thing that was not as it must be; 0: none. */
 #define STEP(number, condition)                                                                    \
     do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            _exit(number);                                                                         \
-        }                                                                                          \
+        if (!(condition)) { _exit(number); }                                                       \
     } while (0)
 
 static bool reads(async_reader *reader, size_t count, async_status wanted, size_t wanted_got)
 {
     uint64_t items[64];
     size_t   got = SIZE_MAX;
-    return async_reader_read(reader, items, count, &got, async_within_ms(SOON)) == wanted && got == wanted_got;
+    return async_reader_read(reader, items, count, &got, async_within_ms(SOON)) == wanted &&
+           got == wanted_got;
 }
 
 /* How the child ended: its exit status, or 1000 and the signal. */
@@ -29,7 +28,8 @@ static int end_of(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/* M10: tasks without work, their ready items, plain channels and new pools work in the child, at size 0. */
+/* M10: tasks without work, their ready items, plain channels and new pools work in the child, at
+ * size 0. */
 TestEachSize(M, M10_idle_tasks_and_new_pools_work_in_the_child)
 {
     async_pool   *pool = pool_of(n);
@@ -45,7 +45,8 @@ TestEachSize(M, M10_idle_tasks_and_new_pools_work_in_the_child)
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        STEP(1, async_pool_size(pool) == 0 && async_pool_num_tasks(pool) == 2 && thread_count() == 1);
+        STEP(1,
+             async_pool_size(pool) == 0 && async_pool_num_tasks(pool) == 2 && thread_count() == 1);
         STEP(2, reads(b, 6, ASYNC_OK, 6));
         STEP(3, reads(b, 20, ASYNC_OK, 20));
         STEP(4, reads(plain, 3, ASYNC_OK, 3));
@@ -77,26 +78,26 @@ TestEachSize(M, M10_idle_tasks_and_new_pools_work_in_the_child)
     pool_end(pool);
 }
 
-/* M10: a task with a chunk that runs, or one that is queued, is cancelled in the child, and only there. */
+/* M10: a task with a chunk that runs, or one that is queued, is cancelled in the child, and only
+ * there. */
 Test(M, M10_working_tasks_are_cancelled_in_the_child, .timeout = 30)
 {
     for (unsigned n = 1; n <= 4; n *= 2) {
         NOTE("N = %u", n);
         async_pool    *pool = pool_of(n);
-        gate           g = { .open = false };
-        probe          held = { .hold = &g };
+        gate           g = {.open = false};
+        probe          held = {.hold = &g};
         static reading reading_held[5];
         async_reader  *tasks[5];
         memset(reading_held, 0, sizeof reading_held);
         for (unsigned i = 0; i < 5; i++) { /* more than workers: some are queued */
-            tasks[i] = TASK(pool, .source = range_of(0, 100), .each = each_add_one, .context = &held);
+            tasks[i] = TASK(pool, .source = range_of(0, 100), .each = each_add_one,
+                            .context = &held);
             reading_start(&reading_held[i], tasks[i], 3, async_forever());
         }
         async_reader *other = TASK(pool, .source = range_of(0, 100), .each = each_add_one);
         gate_arrived(&g, n);
-        for (unsigned i = 0; i < 5; i++) {
-            CHECK(thread_asleep(&reading_held[i].thread));
-        }
+        for (unsigned i = 0; i < 5; i++) { CHECK(thread_asleep(&reading_held[i].thread)); }
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {

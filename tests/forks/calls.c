@@ -32,15 +32,13 @@
 #define WANT_READ(reader, items, count, wait, wanted_status, wanted_got)                           \
     do {                                                                                           \
         size_t       want_got = SIZE_MAX;                                                          \
-        async_status want_status = async_reader_read((reader), (items), (count), &want_got, (wait)); \
+        async_status want_status = async_reader_read((reader), (items), (count), &want_got,        \
+                                                     (wait));                                      \
         WANT_STATUS(want_status, wanted_status);                                                   \
         WANT_EQ(want_got, wanted_got);                                                             \
     } while (0)
 
-static async_wait soon(void)
-{
-    return async_within_ms(SOON);
-}
+static async_wait soon(void) { return async_within_ms(SOON); }
 
 /* ---- F44 ---- */
 
@@ -66,10 +64,9 @@ static int next_destroys(void *items, size_t count, size_t *got, void *context)
 
 static void f44(void)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         uint64_t      items[10];
-        destroyer     d = { .pool = pool_of(n) }, e = d;
+        destroyer     d = {.pool = pool_of(n)}, e = d;
         async_reader *r = TASK(d.pool, .source = range_of(0, 10), .each = destroys, .context = &d);
         WANT_READ(r, items, 10, soon(), ASYNC_OK, 10);
         WANT_STATUS(d.statuses[0], ASYNC_DEADLOCK);
@@ -112,10 +109,11 @@ static void ends_in(async_each_fn *function, unsigned n)
 {
     uint64_t           item;
     async_pool        *pool;
-    async_pool_options options = { .name = "crashing" };
-    struct rlimit      none = { 0, 0 };
+    async_pool_options options = {.name = "crashing"};
+    struct rlimit      none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
-    if ((ASAN || TSAN) && !keep_handlers) { signal(SIGSEGV, SIG_DFL); } /* not the sanitizer's report */
+    /* Not the sanitizer's report. */
+    if ((ASAN || TSAN) && !keep_handlers) { signal(SIGSEGV, SIG_DFL); }
     WANT_STATUS(async_pool_create(&pool, n, &options), ASYNC_OK);
     async_reader *r = TASK(pool, .source = range_of(0, 10), .each = function);
     (void)async_reader_read(r, &item, 1, NULL, async_forever());
@@ -141,7 +139,7 @@ static void ends_with_handler(async_each_fn *function, unsigned n, int signal, i
     pid_t child = fork();
     WANT(child >= 0);
     if (child == 0) {
-        struct sigaction action = { .sa_handler = handler };
+        struct sigaction action = {.sa_handler = handler};
         keep_handlers = true;
         sigaction(SIGSEGV, &action, NULL);
         sigaction(SIGABRT, &action, NULL);
@@ -155,8 +153,8 @@ static void ends_with_handler(async_each_fn *function, unsigned n, int signal, i
     WANT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : 0, code);
 }
 
-/* The program's handlers run where signals are not blocked; a fault in a worker ends the process where
- * it happened. No case hangs. */
+/* The program's handlers run where signals are not blocked; a fault in a worker ends the process
+ * where it happened. No case hangs. */
 static void f53_handlers(void)
 {
     ends_with_handler(faults, 0, 0, 72);
@@ -271,9 +269,9 @@ static void discard_calls_back(void *items, size_t count, void *context)
 
 static void f59_channel(void)
 {
-    again                 a = { .depth = 0 };
+    again                 a = {.depth = 0};
     uint64_t              items[10];
-    async_channel_options options = { .discard = discard_calls_back, .context = &a };
+    async_channel_options options = {.discard = discard_calls_back, .context = &a};
     WANT_STATUS(async_channel_create(&a.writer, &a.reader, sizeof(uint64_t), &options), ASYNC_OK);
     WANT_STATUS(async_writer_set_pre(a.writer, pre_write_writes, &a, NULL, NULL), ASYNC_OK);
     write_numbers(a.writer, 0, 5); /* 100, then 0 … 4 */
@@ -299,38 +297,63 @@ static int calls_back(const void *in, void *out, void *context)
     async_task      *self = async_reader_task(a->reader);
     async_task_stats stats;
     switch (number) {
-    case 0: return async_reader_read(a->reader, &item, 1, NULL, async_now()) == ASYNC_TIMEOUT ? 0 : 1;
-    case 1: return async_reader_read(a->reader, &item, 1, NULL, async_within_ms(1)) == ASYNC_TIMEOUT ? 0 : 1;
-    case 2: return async_reader_read(a->reader, &item, 1, NULL, async_forever()) == ASYNC_DEADLOCK ? 0 : 1;
-    case 3: return async_pool_destroy(a->pool, ASYNC_DRAIN) == ASYNC_DEADLOCK ? 0 : 1;
-    case 4: return async_pool_set_size(a->pool, async_pool_size(a->pool)) == ASYNC_OK ? 0 : 1;
+    case 0:
+        return async_reader_read(a->reader, &item, 1, NULL, async_now()) == ASYNC_TIMEOUT ? 0 : 1;
+    case 1:
+        return async_reader_read(a->reader, &item, 1, NULL, async_within_ms(1)) == ASYNC_TIMEOUT
+                   ? 0
+                   : 1;
+    case 2:
+        return async_reader_read(a->reader, &item, 1, NULL, async_forever()) == ASYNC_DEADLOCK ? 0
+                                                                                               : 1;
+    case 3:
+        return async_pool_destroy(a->pool, ASYNC_DRAIN) == ASYNC_DEADLOCK ? 0 : 1;
+    case 4:
+        return async_pool_set_size(a->pool, async_pool_size(a->pool)) == ASYNC_OK ? 0 : 1;
     case 5: {
         async_reader *r = TASK(a->pool, .source = range_of(0, 3), .each = each_add_one);
         async_status  status = async_reader_read(r, &item, 1, NULL, async_forever());
         async_reader_release(r);
         return status == ASYNC_OK && item == 1 ? 0 : 1;
     }
-    case 6: return async_task_counts(self, &stats) == ASYNC_OK && async_task_add_input(self, a->reader) == ASYNC_INVALID ? 0 : 1;
-    case 7: async_reader_release(async_reader_retain(a->reader)); return 0;
-    case 8: return async_pool_remove_task(a->pool, self) == ASYNC_OK ? 0 : 1;
-    case 9: return async_pool_cancel(a->pool) == ASYNC_OK && async_reader_cancel(a->reader) == ASYNC_OK ? 0 : 1;
-    default: return 0;
+    case 6:
+        return async_task_counts(self, &stats) == ASYNC_OK &&
+                       async_task_add_input(self, a->reader) == ASYNC_INVALID
+                   ? 0
+                   : 1;
+    case 7:
+        async_reader_release(async_reader_retain(a->reader));
+        return 0;
+    case 8:
+        return async_pool_remove_task(a->pool, self) == ASYNC_OK ? 0 : 1;
+    case 9: { /* the read is over, and its reader gone, before this function is */
+        async_reader *reader = async_reader_retain(a->reader);
+        bool          both = async_pool_cancel(a->pool) == ASYNC_OK;
+        both = async_reader_cancel(reader) == ASYNC_OK && both;
+        async_reader_release(reader);
+        return both ? 0 : 1;
+    }
+    default:
+        return 0;
     }
 }
 
 static void f59_pool(void)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (uint64_t number = 0; number < 10; number++) {
             uint64_t item = 0;
-            again    a = { .pool = pool_of(n) };
-            a.reader = TASK(a.pool, .source = range_of(number, 1), .each = calls_back, .context = &a);
+            again    a = {.pool = pool_of(n)};
+            a.reader = TASK(a.pool, .source = range_of(number, 1), .each = calls_back,
+                            .context = &a);
             async_status status = async_reader_read(a.reader, &item, 1, NULL, soon());
             if (number == 9) { /* cancelled by itself */
                 WANT_STATUS(status, ASYNC_CANCELLED);
             } else {
-                if (status != ASYNC_OK) { watched_failed(__FILE__, __LINE__, "N = %u, call %u: %s", n, (unsigned)number, async_status_name(status)); }
+                if (status != ASYNC_OK) {
+                    watched_failed(__FILE__, __LINE__, "N = %u, call %u: %s", n, (unsigned)number,
+                                   async_status_name(status));
+                }
                 WANT_EQ(item, number);
             }
             async_reader_release(a.reader);
@@ -365,24 +388,28 @@ static int sink_reads(const void *items, size_t count, void *context)
     uint64_t item;
     (void)items;
     (void)count;
-    async_status status = async_reader_read(a->reader, &item, 1, NULL, async_forever()); /* shares the items */
+    async_status status = async_reader_read(a->reader, &item, 1, NULL,
+                                            async_forever()); /* shares the items */
     return status == ASYNC_OK ? ASYNC_CONTINUE : ASYNC_STOP;
 }
 
 static void f59_callbacks(void)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         unsigned released = 0;
         uint64_t item;
-        again    a = { .pool = pool_of(n) };
-        a.reader = TASK(a.pool, .source = range_of(0, 100), .each = each_add_one, .max_chunksize = 5);
+        again    a = {.pool = pool_of(n)};
+        a.reader = TASK(a.pool, .source = range_of(0, 100), .each = each_add_one,
+                        .max_chunksize = 5);
         WANT_STATUS(async_reader_for_each(a.reader, sink_reads, &a, async_forever()), ASYNC_OK);
         async_reader_release(a.reader);
-        a.reader = TASK(a.pool, .source = range_of(0, UINT64_MAX / 2), .each = each_add_one, .max_chunksize = 5);
-        WANT_STATUS(async_reader_for_each(a.reader, sink_cancels, &a, async_forever()), ASYNC_CANCELLED);
+        a.reader = TASK(a.pool, .source = range_of(0, UINT64_MAX / 2), .each = each_add_one,
+                        .max_chunksize = 5);
+        WANT_STATUS(async_reader_for_each(a.reader, sink_cancels, &a, async_forever()),
+                    ASYNC_CANCELLED);
         async_reader_release(a.reader);
-        async_reader *r = TASK(a.pool, .source = range_of(0, 5), .release = release_makes_a_pool, .context = &released);
+        async_reader *r = TASK(a.pool, .source = range_of(0, 5), .release = release_makes_a_pool,
+                               .context = &released);
         WANT_READ(r, &item, 1, soon(), ASYNC_OK, 1);
         async_reader_release(r);
         pool_end(a.pool);
@@ -391,19 +418,16 @@ static void f59_callbacks(void)
 }
 
 static const watched cases[] = {
-    { .name = "F44_destroy_from_a_worker", .body = f44 },
-    { .name = "F53_fault_in_a_worker", .body = f53_segv_worker, .signal = SIGSEGV },
-    { .name = "F53_fault_in_a_reader", .body = f53_segv_reader, .signal = SIGSEGV },
-    { .name = "F53_abort_in_a_worker", .body = f53_abort_worker, .signal = SIGABRT },
-    { .name = "F53_abort_in_a_reader", .body = f53_abort_reader, .signal = SIGABRT },
-    { .name = "F53_with_handlers", .body = f53_handlers },
-    { .name = "F53_what_a_core_shows", .body = f53_core },
-    { .name = "F59_a_channels_callbacks_call_back", .body = f59_channel },
-    { .name = "F59_a_function_calls_its_pool", .body = f59_pool },
-    { .name = "F59_sinks_and_release_call_back", .body = f59_callbacks },
+    {.name = "F44_destroy_from_a_worker", .body = f44},
+    {.name = "F53_fault_in_a_worker", .body = f53_segv_worker, .signal = SIGSEGV},
+    {.name = "F53_fault_in_a_reader", .body = f53_segv_reader, .signal = SIGSEGV},
+    {.name = "F53_abort_in_a_worker", .body = f53_abort_worker, .signal = SIGABRT},
+    {.name = "F53_abort_in_a_reader", .body = f53_abort_reader, .signal = SIGABRT},
+    {.name = "F53_with_handlers", .body = f53_handlers},
+    {.name = "F53_what_a_core_shows", .body = f53_core},
+    {.name = "F59_a_channels_callbacks_call_back", .body = f59_channel},
+    {.name = "F59_a_function_calls_its_pool", .body = f59_pool},
+    {.name = "F59_sinks_and_release_call_back", .body = f59_callbacks},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, cases);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, cases); }

@@ -41,11 +41,11 @@ static void use_idle_grown(void *argument)
 static void idle_of(unsigned n)
 {
     uint64_t item;
-    idle     i = { .pool = pool_of(n) };
-    i.a = TASK(i.pool, .source = range_of(0, 100), .each = each_add_one, .order = ASYNC_ORDERED, .min_count = 10,
-               .max_chunksize = 4);
-    i.b = TASK(i.pool, .input = i.a, .each = each_add_one, .order = ASYNC_ORDERED, .context = &i.probe,
-               .release = probe_release, .max_chunksize = 3);
+    idle     i = {.pool = pool_of(n)};
+    i.a = TASK(i.pool, .source = range_of(0, 100), .each = each_add_one, .order = ASYNC_ORDERED,
+               .min_count = 10, .max_chunksize = 4);
+    i.b = TASK(i.pool, .input = i.a, .each = each_add_one, .order = ASYNC_ORDERED,
+               .context = &i.probe, .release = probe_release, .max_chunksize = 3);
     WANT_READ(i.b, &item, 1, soon(), ASYNC_OK, 1);
     WANT(UNTIL(SOON, async_reader_ready(i.b) == 9));
     sleep_ms(20); /* the last chunk's job is over, too: else it would be a task that works */
@@ -59,7 +59,7 @@ static void idle_of(unsigned n)
 
 static void f48_idle(void)
 {
-    EACH_SIZE(n) { idle_of(n); }
+    EACH_SIZE (n) { idle_of(n); }
 }
 
 /* ---- F48: chunks that run, and chunks that are queued ---- */
@@ -115,7 +115,8 @@ static void use_busy(void *argument)
     async_reader_release(b->plain);
     async_writer_release(b->writer);
     WANT_STATUS(async_pool_destroy(b->pool, ASYNC_DRAIN), ASYNC_OK);
-    WANT_EQ(atomic_load(&b->waits.released), 1); /* a job and a place in the channel's list held it */
+    WANT_EQ(atomic_load(&b->waits.released),
+            1); /* a job and a place in the channel's list held it */
     new_pools_work(1);
 }
 
@@ -147,10 +148,7 @@ static void grow_busy(void *argument)
     WANT(UNTIL(SOON, thread_count() == 1));
 }
 
-static void nothing(void *unused)
-{
-    (void)unused;
-}
+static void nothing(void *unused) { (void)unused; }
 
 static void leave(void *unused)
 {
@@ -167,7 +165,7 @@ static void replace(void *unused)
 
 static void busy_of(unsigned n)
 {
-    busy           b = { .pool = pool_of(n) };
+    busy           b = {.pool = pool_of(n)};
     static reading first, second, third;
     uint64_t       items[10];
     memset(&first, 0, sizeof first);
@@ -176,16 +174,18 @@ static void busy_of(unsigned n)
     b.held.hold = &b.gate;
     b.held.hold_one = true;
     b.held.hold_value = 7;
-    b.running = TASK(b.pool, .name = "running", .source = range_of(0, 100), .batch = batch_add_one, .context = &b.held,
-                     .discard = probe_discard, .max_chunksize = 1, .max_parallel = 1, .order = ASYNC_ORDERED,
-                     .min_count = 8);
+    b.running = TASK(b.pool, .name = "running", .source = range_of(0, 100), .batch = batch_add_one,
+                     .context = &b.held, .discard = probe_discard, .max_chunksize = 1,
+                     .max_parallel = 1, .order = ASYNC_ORDERED, .min_count = 8);
     b.below = TASK(b.pool, .input = b.running, .each = each_add_one, .max_chunksize = 5);
     /* Held at its first item as long as the gate is shut: with one worker it is never begun. */
     b.free.hold = &b.gate;
-    b.queued = TASK(b.pool, .name = "queued", .source = range_of(0, 100), .each = each_add_one, .context = &b.free);
+    b.queued = TASK(b.pool, .name = "queued", .source = range_of(0, 100), .each = each_add_one,
+                    .context = &b.free);
     b.idle = TASK(b.pool, .source = range_of(0, 100), .batch = batch_add_one);
     channel_of(&b.writer, &b.plain, 0, NULL);
-    b.waiting = TASK(b.pool, .input = b.plain, .each = each_add_one, .release = probe_release, .context = &b.waits);
+    b.waiting = TASK(b.pool, .input = b.plain, .each = each_add_one, .release = probe_release,
+                     .context = &b.waits);
 
     WANT_READ(b.running, items, 3, soon(), ASYNC_OK, 3); /* of 8, the last of which is held */
     want_rising(items, 1, 3);
@@ -193,7 +193,8 @@ static void busy_of(unsigned n)
     reading_start(&first, b.running, 20, async_forever());
     reading_start(&second, b.queued, 20, async_forever());
     reading_start(&third, b.waiting, 4, async_forever());
-    WANT(thread_asleep(&first.thread) && thread_asleep(&second.thread) && thread_asleep(&third.thread));
+    WANT(thread_asleep(&first.thread) && thread_asleep(&second.thread) &&
+         thread_asleep(&third.thread));
     WANT(n == 1 || UNTIL(SOON, atomic_load(&b.gate.waiting) == 2));
     b.ready = async_reader_ready(b.running);
     in_child(nothing, NULL);
@@ -279,7 +280,9 @@ static void f48_channels(void)
         writing_start(&writers[i], e.full_writer, 10, 1, async_forever());
         reading_start(&readers[i], e.empty_reader, 2, async_forever());
     }
-    for (unsigned i = 0; i < 3; i++) { WANT(thread_asleep(&writers[i].thread) && thread_asleep(&readers[i].thread)); }
+    for (unsigned i = 0; i < 3; i++) {
+        WANT(thread_asleep(&writers[i].thread) && thread_asleep(&readers[i].thread));
+    }
     for (unsigned round = 0; round < 10; round++) { in_child(use_ends, &e); }
     /* The parent's are where they were. */
     uint64_t items[5];
@@ -321,7 +324,7 @@ static void reads_tasks(void *argument)
 static void moves_items(void *argument)
 {
     storm   *s = argument;
-    uint64_t items[40] = { 0 };
+    uint64_t items[40] = {0};
     for (unsigned i = 0; !atomic_load(&s->over); i++) {
         size_t done;
         (void)async_writer_write(s->writer, items, 1 + i % 40, &done, async_now());
@@ -337,7 +340,8 @@ static void makes_and_drops(void *argument)
     uint64_t items[10];
     while (!atomic_load(&s->over)) {
         async_pool   *pool = pool_of(1);
-        async_reader *a = TASK(pool, .source = range_of(0, 50), .each = each_add_one, .max_chunksize = 3);
+        async_reader *a = TASK(pool, .source = range_of(0, 50), .each = each_add_one,
+                               .max_chunksize = 3);
         async_reader *b = TASK(pool, .input = a, .each = each_add_one, .max_chunksize = 2);
         async_reader_release(a);
         (void)async_reader_read(b, items, 10, NULL, async_forever());
@@ -361,14 +365,16 @@ static void changes_pool(void *argument)
 static void use_storm(void *argument)
 {
     storm   *s = argument;
-    uint64_t items[64] = { 0 };
+    uint64_t items[64] = {0};
     size_t   got;
     if (getpid() % 2 != 0) { WANT_STATUS(async_pool_set_size(s->pool, 2), ASYNC_OK); }
     for (unsigned i = 0; i < 4; i++) {
         async_status status = async_reader_read(s->tasks[i], items, 50, &got, soon());
         WANT(status == ASYNC_OK || status == ASYNC_CANCELLED);
         WANT_EQ(got == 50, status == ASYNC_OK);
-        if (status == ASYNC_CANCELLED) { WANT_READ(s->tasks[i], items, 1, soon(), ASYNC_CANCELLED, 0); }
+        if (status == ASYNC_CANCELLED) {
+            WANT_READ(s->tasks[i], items, 1, soon(), ASYNC_CANCELLED, 0);
+        }
     }
     while (async_reader_read(s->plain, items, 1, &got, async_now()) == ASYNC_OK) {}
     WANT_EQ(async_reader_ready(s->plain), 0);
@@ -378,7 +384,8 @@ static void use_storm(void *argument)
     while (async_reader_read(s->bounded, items, 1, &got, async_now()) == ASYNC_OK) {}
     for (unsigned round = 0; round < 20; round++) { /* all its room is there */
         WANT_STATUS(async_writer_write(s->bounded_writer, items, 8, &got, async_now()), ASYNC_OK);
-        WANT_STATUS(async_writer_write(s->bounded_writer, items, 1, &got, async_now()), ASYNC_TIMEOUT);
+        WANT_STATUS(async_writer_write(s->bounded_writer, items, 1, &got, async_now()),
+                    ASYNC_TIMEOUT);
         WANT_READ(s->bounded, items, 8, soon(), ASYNC_OK, 8);
     }
     for (unsigned i = 0; i < 4; i++) { async_reader_release(s->tasks[i]); }
@@ -391,19 +398,23 @@ static void use_storm(void *argument)
 static void f48_any_moment(void)
 {
     enum { READERS = 2, FORKS = 200 };
-    if (!OTHERS_MAY_ALLOCATE) { watched_skip("F48 at any moment: AddressSanitizer's allocator does not survive it"); }
-    storm  s = { .pool = pool_of(3) };
+    if (!OTHERS_MAY_ALLOCATE) {
+        watched_skip("F48 at any moment: AddressSanitizer's allocator does not survive it");
+    }
+    storm  s = {.pool = pool_of(3)};
     thread threads[READERS + 4];
-    dice   d = { .state = now_ns() };
+    dice   d = {.state = now_ns()};
     fprintf(stderr, "seed %llu\n", (unsigned long long)d.state);
     channel_of(&s.writer, &s.plain, 0, NULL);
     channel_of(&s.bounded_writer, &s.bounded, 8, NULL);
-    async_reader *a = TASK(s.pool, .source = range_of(0, UINT64_MAX / 4), .each = each_add_one, .max_chunksize = 5);
+    async_reader *a = TASK(s.pool, .source = range_of(0, UINT64_MAX / 4), .each = each_add_one,
+                           .max_chunksize = 5);
     s.tasks[0] = TASK(s.pool, .input = a, .each = each_add_one, .max_chunksize = 5);
     s.tasks[1] = TASK(s.pool, .input = s.tasks[0], .emit = emit_even, .max_chunksize = 3);
-    s.tasks[2] = TASK(s.pool, .input = a, .batch = batch_add_one, .max_chunksize = 9, .order = ASYNC_ORDERED);
-    s.tasks[3] = TASK(s.pool, .source = range_of(0, UINT64_MAX / 4), .batch = batch_add_one, .max_parallel = 1,
-                      .min_count = 30);
+    s.tasks[2] = TASK(s.pool, .input = a, .batch = batch_add_one, .max_chunksize = 9,
+                      .order = ASYNC_ORDERED);
+    s.tasks[3] = TASK(s.pool, .source = range_of(0, UINT64_MAX / 4), .batch = batch_add_one,
+                      .max_parallel = 1, .min_count = 30);
     async_reader_release(a);
     for (unsigned i = 0; i < READERS; i++) { thread_start(&threads[i], reads_tasks, &s); }
     thread_start(&threads[READERS], moves_items, &s);
@@ -442,10 +453,11 @@ static void again(void *argument)
 static void f48_child_of_a_child(void)
 {
     uint64_t item;
-    idle     i = { .pool = pool_of(2) };
-    i.a = TASK(i.pool, .source = range_of(0, 100), .each = each_add_one, .order = ASYNC_ORDERED, .min_count = 10);
-    i.b = TASK(i.pool, .input = i.a, .each = each_add_one, .order = ASYNC_ORDERED, .context = &i.probe,
-               .release = probe_release);
+    idle     i = {.pool = pool_of(2)};
+    i.a = TASK(i.pool, .source = range_of(0, 100), .each = each_add_one, .order = ASYNC_ORDERED,
+               .min_count = 10);
+    i.b = TASK(i.pool, .input = i.a, .each = each_add_one, .order = ASYNC_ORDERED,
+               .context = &i.probe, .release = probe_release);
     WANT_READ(i.b, &item, 1, soon(), ASYNC_OK, 1);
     WANT(UNTIL(SOON, async_reader_ready(i.b) == 9));
     sleep_ms(20);
@@ -454,17 +466,18 @@ static void f48_child_of_a_child(void)
 }
 
 static const watched cases[] = {
-    { .name = "F48_idle", .body = f48_idle },
-    { .name = "F48_busy", .body = f48_busy },
-    { .name = "F48_channels_with_waiters", .body = f48_channels },
-    { .name = "F48_at_any_moment", .body = f48_any_moment, .seconds = 120 },
-    { .name = "F48_child_of_a_child", .body = f48_child_of_a_child },
+    {.name = "F48_idle", .body = f48_idle},
+    {.name = "F48_busy", .body = f48_busy},
+    {.name = "F48_channels_with_waiters", .body = f48_channels},
+    {.name = "F48_at_any_moment", .body = f48_any_moment, .seconds = 120},
+    {.name = "F48_child_of_a_child", .body = f48_child_of_a_child},
 };
 
 int main(int argc, char **argv)
 {
     if (!CHILDREN_MAY_START_THREADS) {
-        puts("forks: ThreadSanitizer does not support threads in the child of a process with threads");
+        puts("forks: ThreadSanitizer does not support threads in the child of a process with "
+             "threads");
         return 77;
     }
     return WATCHED_MAIN(argc, argv, cases);

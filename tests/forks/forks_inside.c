@@ -4,35 +4,32 @@
 /* ---- F49: from inside ---- */
 
 typedef struct forker {
-    uint64_t     at;    /* the item at which to fork */
-    void       (*body)(struct forker *f); /* what the child does; then its function returns */
-    pid_t        child, parent;
-    async_pool  *pool;
-    bool         worker; /* forked by a worker: it ends with the function */
+    uint64_t at;                    /* the item at which to fork */
+    void (*body)(struct forker *f); /* what the child does; then its function returns */
+    pid_t       child, parent;
+    async_pool *pool;
+    bool        worker; /* forked by a worker: it ends with the function */
 } forker;
 
 static int forks_at(const void *in, void *out, void *context)
 {
     forker *f = context;
     *(uint64_t *)out = *(const uint64_t *)in + 1;
-    if (*(const uint64_t *)in == f->at && getpid() == f->parent && fork_here(&f->child)) { f->body(f); }
+    if (*(const uint64_t *)in == f->at && getpid() == f->parent && fork_here(&f->child)) {
+        f->body(f);
+    }
     return 0;
 }
 
 static int next_forks(void *items, size_t count, size_t *got, void *context)
 {
     forker *f = context;
-    for (*got = 0; *got < count; ++*got) {
-        ((uint64_t *)items)[*got] = f->at;
-    }
+    for (*got = 0; *got < count; ++*got) { ((uint64_t *)items)[*got] = f->at; }
     if (getpid() == f->parent && f->child == 0 && fork_here(&f->child)) { f->body(f); }
     return 0;
 }
 
-static void just_returns(forker *f)
-{
-    (void)f;
-}
+static void just_returns(forker *f) { (void)f; }
 
 static void uses_the_rest(forker *f)
 {
@@ -54,12 +51,12 @@ static void exits_inside(forker *f)
 
 static void from_inside(unsigned n, void (*body)(forker *f), bool source)
 {
-    uint64_t      items[20];
-    forker        f = { .at = 5, .body = body, .parent = getpid(), .pool = pool_of(n), .worker = n > 0 };
+    uint64_t items[20];
+    forker   f = {.at = 5, .body = body, .parent = getpid(), .pool = pool_of(n), .worker = n > 0};
     async_source  from = async_source_from(next_forks, &f, sizeof(uint64_t));
     async_reader *a = source ? TASK(f.pool, .source = &from, .max_chunksize = 4)
-                             : TASK(f.pool, .source = range_of(0, 100), .each = forks_at, .context = &f,
-                                    .max_chunksize = 4, .order = ASYNC_ORDERED);
+                             : TASK(f.pool, .source = range_of(0, 100), .each = forks_at,
+                                    .context = &f, .max_chunksize = 4, .order = ASYNC_ORDERED);
     async_reader *b = TASK(f.pool, .input = a, .each = each_add_one, .max_chunksize = 3);
     async_reader *other = TASK(f.pool, .source = range_of(0, 100), .each = each_add_one);
     size_t        got = 0;
@@ -113,8 +110,8 @@ typedef struct nested {
 
 static int reads_inner(const void *in, void *out, void *context)
 {
-    nested  *s = context;
-    uint64_t item;
+    nested      *s = context;
+    uint64_t     item;
     async_status status = async_reader_read(s->inner, &item, 1, NULL, async_forever());
     WANT_STATUS(status, getpid() == s->forker.parent ? ASYNC_OK : ASYNC_CANCELLED);
     *(uint64_t *)out = *(const uint64_t *)in;
@@ -133,11 +130,13 @@ static int sink_forks(const void *items, size_t count, void *context)
 static void f49_nested(void)
 {
     for (unsigned n = 0; n <= 1; n++) {
-        uint64_t      items[10];
-        async_pool   *pool = pool_of(n);
-        nested        s = { .forker = { .at = 3, .body = just_returns, .parent = getpid(), .pool = pool } };
-        s.inner = TASK(pool, .source = range_of(0, 100), .each = forks_at, .context = &s.forker, .max_chunksize = 1);
-        async_reader *r = TASK(pool, .source = range_of(0, 100), .each = reads_inner, .context = &s, .max_chunksize = 1);
+        uint64_t    items[10];
+        async_pool *pool = pool_of(n);
+        nested s = {.forker = {.at = 3, .body = just_returns, .parent = getpid(), .pool = pool}};
+        s.inner = TASK(pool, .source = range_of(0, 100), .each = forks_at, .context = &s.forker,
+                       .max_chunksize = 1);
+        async_reader *r = TASK(pool, .source = range_of(0, 100), .each = reads_inner, .context = &s,
+                               .max_chunksize = 1);
         async_status  status = async_reader_read(r, items, 10, NULL, async_forever());
         WANT_STATUS(status, getpid() == s.forker.parent ? ASYNC_OK : ASYNC_CANCELLED);
         async_reader_release(r);
@@ -152,8 +151,9 @@ static void f49_sink(void)
 {
     for (unsigned n = 0; n <= (OTHERS_MAY_ALLOCATE ? 2 : 1); n++) {
         async_pool   *pool = pool_of(n);
-        forker        f = { .parent = getpid(), .pool = pool };
-        async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one, .max_chunksize = 10);
+        forker        f = {.parent = getpid(), .pool = pool};
+        async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
+                               .max_chunksize = 10);
         async_status  status = async_reader_for_each(r, sink_forks, &f, async_forever());
         WANT_STATUS(status, getpid() == f.parent ? ASYNC_OK : ASYNC_CANCELLED);
         async_reader_release(r);
@@ -164,16 +164,17 @@ static void f49_sink(void)
 }
 
 static const watched cases[] = {
-    { .name = "F49_in_a_function", .body = f49_function },
-    { .name = "F49_in_a_source", .body = f49_source },
-    { .name = "F49_while_another_function_waits", .body = f49_nested },
-    { .name = "F49_in_a_sink", .body = f49_sink },
+    {.name = "F49_in_a_function", .body = f49_function},
+    {.name = "F49_in_a_source", .body = f49_source},
+    {.name = "F49_while_another_function_waits", .body = f49_nested},
+    {.name = "F49_in_a_sink", .body = f49_sink},
 };
 
 int main(int argc, char **argv)
 {
     if (!CHILDREN_MAY_START_THREADS) {
-        puts("forks: ThreadSanitizer does not support threads in the child of a process with threads");
+        puts("forks: ThreadSanitizer does not support threads in the child of a process with "
+             "threads");
         return 77;
     }
     return WATCHED_MAIN(argc, argv, cases);

@@ -32,15 +32,13 @@
 #define WANT_READ(reader, items, count, wait, wanted_status, wanted_got)                           \
     do {                                                                                           \
         size_t       want_got = SIZE_MAX;                                                          \
-        async_status want_status = async_reader_read((reader), (items), (count), &want_got, (wait)); \
+        async_status want_status = async_reader_read((reader), (items), (count), &want_got,        \
+                                                     (wait));                                      \
         WANT_STATUS(want_status, wanted_status);                                                   \
         WANT_EQ(want_got, wanted_got);                                                             \
     } while (0)
 
-static async_wait soon(void)
-{
-    return async_within_ms(SOON);
-}
+static async_wait soon(void) { return async_within_ms(SOON); }
 
 static void want_message(async_reader *reader, const char *wanted)
 {
@@ -74,8 +72,9 @@ static void f33(void)
     async_pool     *pool = pool_of(0);
     async_reader   *chain[LENGTH];
     for (unsigned i = 0; i < LENGTH; i++) {
-        chain[i] = TASK(pool, .source = i == 0 ? range_of(0, COUNT) : NULL, .input = i == 0 ? NULL : chain[i - 1],
-                        .each = on_caller, .context = &self, .max_chunksize = 1);
+        chain[i] = TASK(pool, .source = i == 0 ? range_of(0, COUNT) : NULL,
+                        .input = i == 0 ? NULL : chain[i - 1], .each = on_caller, .context = &self,
+                        .max_chunksize = 1);
     }
     WANT_READ(chain[LENGTH - 1], items, COUNT, async_forever(), ASYNC_OK, COUNT);
     for (unsigned i = 0; i < COUNT; i++) { WANT_EQ(items[i], i + LENGTH); }
@@ -84,8 +83,8 @@ static void f33(void)
     async_writer *writer;
     async_reader *full;
     channel_of(&writer, &full, 2, NULL);
-    async_reader *r = TASK(pool, .name = "filler", .source = range_of(0, 10), .each = writes, .context = writer,
-                           .max_chunksize = 1);
+    async_reader *r = TASK(pool, .name = "filler", .source = range_of(0, 10), .each = writes,
+                           .context = writer, .max_chunksize = 1);
     WANT_READ(r, items, 5, async_forever(), ASYNC_FAILED, 2);
     async_error error;
     WANT_STATUS(async_task_error(async_reader_task(r), &error), ASYNC_OK);
@@ -127,20 +126,25 @@ static void f34(void)
 {
     uint64_t      items[50];
     async_pool   *pool = pool_of(1);
-    nest          s = { .wait = async_forever() };
-    async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_add_one, .max_chunksize = 3);
+    nest          s = {.wait = async_forever()};
+    async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
+                           .max_chunksize = 3);
     s.inner = TASK(pool, .input = a, .each = each_add_one, .max_chunksize = 2);
-    async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = reads, .context = &s, .max_chunksize = 7);
+    async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = reads, .context = &s,
+                           .max_chunksize = 7);
     WANT_READ(r, items, 50, soon(), ASYNC_OK, 50);
 
-    /* The same through a plain channel: nothing upstream to run, so a stand-in runs the task that writes. */
+    /* The same through a plain channel: nothing upstream to run, so a stand-in runs the task that
+     * writes. */
     async_writer *writer;
-    nest          t = { .wait = async_forever() };
+    nest          t = {.wait = async_forever()};
     channel_of(&writer, &t.inner, 1, NULL);
-    async_reader  *waits = TASK(pool, .source = range_of(0, 1000), .each = reads, .context = &t, .max_chunksize = 1);
+    async_reader  *waits = TASK(pool, .source = range_of(0, 1000), .each = reads, .context = &t,
+                                .max_chunksize = 1);
     static reading blocked;
     reading_start(&blocked, waits, 20, async_forever());
-    async_reader *w = TASK(pool, .source = range_of(0, 1000), .each = writes, .context = writer, .max_chunksize = 5);
+    async_reader *w = TASK(pool, .source = range_of(0, 1000), .each = writes, .context = writer,
+                           .max_chunksize = 5);
     WANT_READ(w, items, 20, soon(), ASYNC_OK, 20);
     thread_join(&blocked.thread);
     WANT_STATUS(blocked.status, ASYNC_OK);
@@ -185,7 +189,8 @@ static void f35(void)
     WANT_READ(reader, items, 1, async_forever(), ASYNC_DEADLOCK, 0);
     want_message(reader, "the only thread of the process waits for channel");
     write_numbers(writer, 0, 1);
-    WANT_READ(reader, items, 2, async_forever(), ASYNC_DEADLOCK, 1); /* what there is is taken along */
+    WANT_READ(reader, items, 2, async_forever(), ASYNC_DEADLOCK,
+              1); /* what there is is taken along */
     WANT_READ(reader, items, 1, async_within_ms(30), ASYNC_TIMEOUT, 0);
     async_error error;
     WANT_STATUS(async_reader_error(reader, &error), ASYNC_OK);
@@ -221,11 +226,11 @@ static void f35(void)
 
 static void deep(unsigned n, unsigned levels)
 {
-    static nest         nests[10000];
+    static nest          nests[10000];
     static async_reader *tasks[10000];
-    async_pool         *pool;
-    async_pool_options  options = { .stack_size = ASAN || TSAN ? 0 : 65536 };
-    uint64_t            item = 0;
+    async_pool          *pool;
+    async_pool_options   options = {.stack_size = ASAN || TSAN ? 0 : 65536};
+    uint64_t             item = 0;
     memset(nests, 0, sizeof nests);
     WANT_STATUS(async_pool_create(&pool, n, &options), ASYNC_OK);
     tasks[0] = TASK(pool, .source = range_of(0, 1000), .each = each_add_one);
@@ -251,7 +256,8 @@ static void deep(unsigned n, unsigned levels)
         refused += atomic_load(&nests[i].statuses[n == 0 ? ASYNC_DEADLOCK : ASYNC_BUSY]);
     }
     WANT(deepest >= 2 && deepest <= 16);
-    /* With workers: what was asked for before a refusal is begun again by others, and refused there. */
+    /* With workers: what was asked for before a refusal is begun again by others, and refused
+     * there. */
     WANT(n == 0 ? refused == (status != ASYNC_OK) : (refused > 0) == (status != ASYNC_OK));
     WANT(status == ASYNC_OK || levels > 16);
     /* First the pool: functions that were begun again may still read. */
@@ -300,29 +306,31 @@ static int wants_mutex(const void *in, void *out, void *context)
 
 static void with_mutex(unsigned n, bool help)
 {
-    locked              l = { .holding = 0 };
+    locked              l = {.holding = 0};
     pthread_mutexattr_t kind;
     pthread_mutexattr_init(&kind);
     pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
     pthread_mutex_init(&l.mutex, &kind);
     async_pool        *pool;
-    async_pool_options options = { .readers_help = help };
+    async_pool_options options = {.readers_help = help};
     WANT_STATUS(async_pool_create(&pool, n, &options), ASYNC_OK);
-    probe         held = { .delay_us = 2000 };
+    probe         held = {.delay_us = 2000};
     async_writer *writer;
     async_reader *plain;
     channel_of(&writer, &plain, 0, NULL);
-    async_reader *wants = TASK(pool, .source = range_of(0, 100), .each = wants_mutex, .context = &l, .max_chunksize = 1);
+    async_reader *wants = TASK(pool, .source = range_of(0, 100), .each = wants_mutex, .context = &l,
+                               .max_chunksize = 1);
     for (unsigned kind_of = 0; kind_of < 2; kind_of++) {
-        /* Waits for a slow task, of which it may run chunks itself; then for what nobody upstream can make. */
+        /* Waits for a slow task, of which it may run chunks itself; then for what nobody upstream
+         * can make. */
         static reading first, second;
         memset(&first, 0, sizeof first);
         memset(&second, 0, sizeof second);
-        l.inner = kind_of == 0 ? TASK(pool, .source = range_of(0, 100), .each = each_add_one, .context = &held,
-                                      .max_chunksize = 1)
+        l.inner = kind_of == 0 ? TASK(pool, .source = range_of(0, 100), .each = each_add_one,
+                                      .context = &held, .max_chunksize = 1)
                                : plain;
-        async_reader *waits = TASK(pool, .source = range_of(0, 100), .each = waits_with_mutex, .context = &l,
-                                   .max_chunksize = 1, .max_parallel = 1);
+        async_reader *waits = TASK(pool, .source = range_of(0, 100), .each = waits_with_mutex,
+                                   .context = &l, .max_chunksize = 1, .max_parallel = 1);
         reading_start(&first, waits, 5, async_forever());
         reading_start(&second, wants, 20, async_forever());
         if (kind_of == 1) {
@@ -353,14 +361,11 @@ static void f37(void)
 }
 
 static const watched cases[] = {
-    { .name = "F33_a_chain_and_a_full_channel_at_size_0", .body = f33 },
-    { .name = "F34_one_worker_reads_what_is_queued", .body = f34 },
-    { .name = "F35_the_only_thread_reads_its_own_channel", .body = f35 },
-    { .name = "F36_nested_10000_deep", .body = f36 },
-    { .name = "F37_waiting_with_a_mutex", .body = f37 },
+    {.name = "F33_a_chain_and_a_full_channel_at_size_0", .body = f33},
+    {.name = "F34_one_worker_reads_what_is_queued", .body = f34},
+    {.name = "F35_the_only_thread_reads_its_own_channel", .body = f35},
+    {.name = "F36_nested_10000_deep", .body = f36},
+    {.name = "F37_waiting_with_a_mutex", .body = f37},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, cases);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, cases); }

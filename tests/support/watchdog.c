@@ -30,16 +30,16 @@
 #include <unistd.h>
 
 #define SECONDS 60
-#define FRAMES 64
+#define FRAMES  64
 #define SKIPPED 77
-#define FAILED 1
+#define FAILED  1
 
 /* ---- in the child: the handler ---- */
 
 static struct shared_stack {
     atomic_int count; /* -1: not noted yet */
     void      *frames[FRAMES];
-} *stack;
+} * stack;
 
 static int stack_signal(void) { return SIGRTMAX - 1; }
 
@@ -54,7 +54,8 @@ static void note_stack(int signal)
 static void prepare_stacks(void)
 {
     if (stack == NULL) {
-        stack = mmap(NULL, sizeof *stack, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        stack = mmap(NULL, sizeof *stack, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                     0);
         if (stack == MAP_FAILED) {
             perror("watchdog: mmap");
             abort();
@@ -86,7 +87,8 @@ static void pause_ms(unsigned ms)
 }
 
 /* The first line of a file of /proc, or "". */
-static const char *line_of(char *line, size_t size, const char *format, int pid, int tid, const char *name)
+static const char *line_of(char *line, size_t size, const char *format, int pid, int tid,
+                           const char *name)
 {
     char path[96];
     snprintf(path, sizeof path, format, pid, tid, name);
@@ -106,12 +108,14 @@ static bool module_of(int pid, uintptr_t address, char *module, size_t size, uin
     snprintf(path, sizeof path, "/proc/%d/maps", pid);
     FILE *file = fopen(path, "re");
     if (file == NULL) { return false; }
-    bool found = false;
+    bool      found = false;
     uintptr_t first = 0;
     while (!found && fgets(line, sizeof line, file) != NULL) {
         unsigned long start, end, offset;
         name[0] = '\0';
-        if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %4199[^\n]", &start, &end, &offset, name) < 3) { continue; }
+        if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %4199[^\n]", &start, &end, &offset, name) < 3) {
+            continue;
+        }
         if (offset == 0 && strcmp(name, last) != 0) {
             first = start;
             strcpy(last, name);
@@ -128,7 +132,7 @@ static bool module_of(int pid, uintptr_t address, char *module, size_t size, uin
 
 static void print_frame(FILE *to, int pid, unsigned number, uintptr_t address)
 {
-    char module[4200] = "", command[4500], line[1024];
+    char      module[4200] = "", command[4500], line[1024];
     uintptr_t base = 0;
     fprintf(to, "    #%-2u ", number);
     if (!module_of(pid, address, module, sizeof module, &base)) {
@@ -137,9 +141,10 @@ static void print_frame(FILE *to, int pid, unsigned number, uintptr_t address)
     }
     uintptr_t offset = address - base;
     /* A return address stands behind its call. */
-    snprintf(command, sizeof command, "addr2line -fpi -e '%s' %#lx 2>/dev/null", module, (unsigned long)offset - 1);
+    snprintf(command, sizeof command, "addr2line -fpi -e '%s' %#lx 2>/dev/null", module,
+             (unsigned long)offset - 1);
     FILE *pipe = strchr(module, '\'') == NULL ? popen(command, "r") : NULL;
-    bool told = false;
+    bool  told = false;
     while (pipe != NULL && fgets(line, sizeof line, pipe) != NULL) {
         if (line[0] == '?') { continue; }
         fprintf(to, "%s%s", told ? "        " : "", line);
@@ -153,7 +158,7 @@ static void print_frame(FILE *to, int pid, unsigned number, uintptr_t address)
 static bool stopped(pid_t tid)
 {
     for (unsigned i = 0; i < 200; i++) {
-        int status;
+        int   status;
         pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
         if (got == tid) { return WIFSTOPPED(status); }
         if (got < 0) { return false; }
@@ -167,7 +172,7 @@ static bool unblock(pid_t tid)
 {
     if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) { return false; }
     uint64_t mask = 0;
-    bool done = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && stopped(tid) &&
+    bool     done = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) == 0 && stopped(tid) &&
                 ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof mask, &mask) == 0;
     mask &= ~(UINT64_C(1) << (stack_signal() - 1));
     done = done && ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof mask, &mask) == 0;
@@ -178,7 +183,8 @@ static bool unblock(pid_t tid)
 static void print_thread(FILE *to, int pid, int tid)
 {
     char line[512];
-    fprintf(to, "  thread %d (%s)\n", tid, line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "comm"));
+    fprintf(to, "  thread %d (%s)\n", tid,
+            line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "comm"));
     atomic_store(&stack->count, -1);
     if (unblock(tid) && syscall(SYS_tgkill, pid, tid, stack_signal()) == 0) {
         for (unsigned i = 0; i < 200 && atomic_load(&stack->count) < 0; i++) { pause_ms(5); }
@@ -188,13 +194,17 @@ static void print_thread(FILE *to, int pid, int tid)
         print_frame(to, pid, (unsigned)i - 2, (uintptr_t)stack->frames[i]);
     }
     if (count >= 0) { return; }
-    fprintf(to, "    did not answer; state: %s\n", line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "stat"));
-    fprintf(to, "    system call: %s\n", line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "syscall"));
-    fprintf(to, "    waits in: %s\n", line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "wchan"));
+    fprintf(to, "    did not answer; state: %s\n",
+            line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "stat"));
+    fprintf(to, "    system call: %s\n",
+            line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "syscall"));
+    fprintf(to, "    waits in: %s\n",
+            line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "wchan"));
 }
 
 /* Calls f for each number that names an entry of a folder. */
-static void each_number(FILE *to, const char *path, int pid, void (*f)(FILE *to, int pid, int number))
+static void each_number(FILE *to, const char *path, int pid,
+                        void (*f)(FILE *to, int pid, int number))
 {
     DIR *folder = opendir(path);
     if (folder == NULL) { return; }
@@ -263,12 +273,12 @@ child_end child_run(void (*body)(void *), void *argument, const child_options *o
     if (o.seconds == 0) { o.seconds = SECONDS; }
     prepare_stacks();
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* what the child leaves behind is waited for, too */
-    int output = o.capture ? memfd_create("stderr", MFD_CLOEXEC) : -1;
-    pid_t child = start(body, argument, output);
+    int       output = o.capture ? memfd_create("stderr", MFD_CLOEXEC) : -1;
+    pid_t     child = start(body, argument, output);
     child_end end = {.code = -1};
-    uint64_t last = now_in_ms() + (uint64_t)o.seconds * 1000;
+    uint64_t  last = now_in_ms() + (uint64_t)o.seconds * 1000;
     for (;;) {
-        int status;
+        int   status;
         pid_t got = waitpid(-child, &status, WNOHANG);
         if (got < 0 && errno == ECHILD) { break; }
         if (got == child) {
@@ -301,14 +311,16 @@ static void run_case(void *argument)
 /* 0, FAILED or SKIPPED. */
 static int try_case(const watched *one)
 {
-    child_options options = {.seconds = one->seconds, .capture = one->signal != 0 || one->says != NULL};
-    uint64_t began = now_in_ms();
-    child_end end = child_run(run_case, (void *)(uintptr_t)one, &options);
-    double seconds = (double)(now_in_ms() - began) / 1000;
-    const char *why = NULL;
+    child_options options = {.seconds = one->seconds,
+                             .capture = one->signal != 0 || one->says != NULL};
+    uint64_t      began = now_in_ms();
+    child_end     end = child_run(run_case, (void *)(uintptr_t)one, &options);
+    double        seconds = (double)(now_in_ms() - began) / 1000;
+    const char   *why = NULL;
     if (end.hung) {
         why = "hung";
-    } else if (one->signal != 0 ? end.signal != one->signal : end.code != 0 && end.code != SKIPPED) {
+    } else if (one->signal != 0 ? end.signal != one->signal
+                                : end.code != 0 && end.code != SKIPPED) {
         why = "ended the wrong way";
     } else if (one->says != NULL && (end.said == NULL || strstr(end.said, one->says) == NULL)) {
         why = "did not say what it must";
@@ -316,7 +328,8 @@ static int try_case(const watched *one)
     if (why != NULL && end.said != NULL) { fprintf(stderr, "%s", end.said); }
     free(end.said);
     if (why != NULL) {
-        printf("FAILED %s: %s (exit status %d, signal %d; %.2f s)\n", one->name, why, end.code, end.signal, seconds);
+        printf("FAILED %s: %s (exit status %d, signal %d; %.2f s)\n", one->name, why, end.code,
+               end.signal, seconds);
     } else {
         printf("%-6s %s (%.2f s)\n", end.code == SKIPPED ? "skip" : "ok", one->name, seconds);
     }
@@ -355,9 +368,11 @@ int watched_main(int argc, char **argv, const watched *cases, size_t count)
 
 static void say(const char *format, va_list arguments)
 {
-    char text[1024];
-    int length = vsnprintf(text, sizeof text - 1, format, arguments);
-    size_t used = length < 0 ? 0 : (size_t)length < sizeof text - 1 ? (size_t)length : sizeof text - 2;
+    char   text[1024];
+    int    length = vsnprintf(text, sizeof text - 1, format, arguments);
+    size_t used = length < 0                         ? 0
+                  : (size_t)length < sizeof text - 1 ? (size_t)length
+                                                     : sizeof text - 2;
     text[used] = '\n';
     /* Not stdio: another thread may have been in it when this process was forked. */
     ssize_t written = write(STDERR_FILENO, text, used + 1);

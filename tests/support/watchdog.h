@@ -37,11 +37,11 @@ child_end child_run(void (*body)(void *argument), void *argument, const child_op
 /* ---- a program of them ---- */
 
 typedef struct watched {
-    const char *name;     /* begins with the number of its row */
-    void      (*body)(void);
-    unsigned    seconds;  /* 0: 60 */
-    int         signal;   /* the child must end by it; 0: by exit status 0 */
-    const char *says;     /* and must have written this to stderr; NULL: no matter what */
+    const char *name; /* begins with the number of its row */
+    void (*body)(void);
+    unsigned    seconds; /* 0: 60 */
+    int         signal;  /* the child must end by it; 0: by exit status 0 */
+    const char *says;    /* and must have written this to stderr; NULL: no matter what */
 } watched;
 
 int watched_main(int argc, char **argv, const watched *cases, size_t count);

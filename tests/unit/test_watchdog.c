@@ -17,19 +17,16 @@ static char report[16384], said[4096]; /* of the last run */
 static child_end run(void (*body)(void *), void *argument, unsigned seconds)
 {
     report[0] = '\0';
-    FILE *to = fmemopen(report, sizeof report - 1, "w");
-    child_options options = { .seconds = seconds, .capture = true, .report = to };
-    child_end end = child_run(body, argument, &options);
+    FILE         *to = fmemopen(report, sizeof report - 1, "w");
+    child_options options = {.seconds = seconds, .capture = true, .report = to};
+    child_end     end = child_run(body, argument, &options);
     fclose(to);
     snprintf(said, sizeof said, "%s", end.said);
     free(end.said);
     return end;
 }
 
-static void exits(void *code)
-{
-    _exit(*(int *)code);
-}
+static void exits(void *code) { _exit(*(int *)code); }
 
 static void aborts(void *unused)
 {
@@ -63,7 +60,7 @@ __attribute__((noinline)) static int stays_here(const void *in, void *out, void 
 __attribute__((noinline)) static void waits_here(void *unused)
 {
     (void)unused;
-    uint64_t item;
+    uint64_t      item;
     async_reader *reader = TASK(pool_of(2), .source = range_of(0, 9), .each = stays_here);
     async_reader_read(reader, &item, 1, NULL, async_forever());
 }
@@ -89,9 +86,7 @@ Test(watchdog, prints_all_stacks_of_a_hang)
 static void leaves_a_child(void *unused)
 {
     (void)unused;
-    if (fork() == 0) {
-        gate_pass(&never);
-    }
+    if (fork() == 0) { gate_pass(&never); }
 }
 
 Test(watchdog, waits_for_what_the_child_forked)
