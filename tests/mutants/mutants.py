@@ -169,7 +169,7 @@ class Workshop:
 
     def programs(self, layer, areas, shapes):
         if layer == "model":
-            arguments = ["-n", str(self.executions), *shapes]
+            arguments = ["-x", "-n", str(self.executions), *shapes]
             return [("model_check", " ".join(arguments))] if shapes else []
         found = []
         for area in areas:
