@@ -157,8 +157,9 @@ Test(X, X5_nor_the_rest_of_what_a_worker_took)
         gate_open(&m.shut);
         async_reader_release(reader);
         pool_end(pool);
-        cr_assert_eq(atomic_load(&m.calls), calls, "N = %u: %u more", n,
-                     (unsigned)(atomic_load(&m.calls) - calls));
+        /* each of the others may have been about to call the function for one chunk */
+        unsigned more = (unsigned)(atomic_load(&m.calls) - calls);
+        cr_assert_leq(more, n - 1, "N = %u: %u more", n, more);
     }
 }
 
