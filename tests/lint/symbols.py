@@ -38,12 +38,12 @@ def exported(nm, library):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nm", default="nm")
-    parser.add_argument("library", nargs="*", type=Path)
+    parser.add_argument("libraries", nargs="*", type=Path)
     arguments = parser.parse_args()
 
     wanted = declared()
     found = {"runtime/async.map": mapped()}
-    found.update({library.name: exported(arguments.nm, library) for library in arguments.library})
+    found.update({each.name: exported(arguments.nm, each) for each in arguments.libraries})
     failed = False
     for where, names in found.items():
         for name in sorted(wanted - names):
