@@ -17,8 +17,8 @@
  *     only when they have used those up.
  *
  * Slot, `state`: PENDING (0) -> items << STATE_COUNT | slots << STATE_WORDS | INLINE or BLOCK: its
- *   writer publishes the entry (CAS). PENDING -> SPOILED: a reader gives up on the writer (CAS), or
- *   the writer on a slot that has no entry, or belongs to a spoiled one (store). Both are final.
+ *   writer publishes the entry (CAS). PENDING -> SPOILED: a reader gives up on the writer, or
+ *   the writer on a slot that has no entry, or belongs to a spoiled one (CAS). Both are final.
  * Segment, `tickets`: CLOSED | limit << LIMIT | tickets asked for. It grows with each attempt to
  *   put; CLOSED is set once, together with the limit, the number of slots given out until then,
  *   from which the count then goes on. A ticket that was asked for without CLOSED and is below
@@ -40,6 +40,8 @@
  *   I6 A slot's word is written before its entry is published, and does not change while the
  *      segment is protected.
  *   I7 The items of a BLOCK slot that are not claimed hold as many counts of the block.
+ *   I8 A slot is spoiled once, and who did so takes it off `more_put`; it is passed once, and who
+ *      does so takes it off `more_taken` before: the count may be too large meanwhile, not too small.
  *
  * Linearization: put: the CAS that publishes the slot, or that appends the segment with the item in
  * it. Take: the CAS of the cursor. Empty: the load that finds no ticket given out for the cursor's
@@ -175,11 +177,15 @@ ALWAYS_INLINE bool entry_publish(struct queue_segment *segment, uint64_t index, 
 }
 
 /* Slots of the caller's that will have no entry: no reader shall wait for them. */
-static void spoil_own(struct queue_segment *segment, uint64_t from, uint64_t to)
+static void spoil_own(struct queue *queue, struct queue_segment *segment, uint64_t from,
+                      uint64_t to)
 {
     for (uint64_t i = from; i < to && i < SEGMENT_SLOTS; i++) {
-        /* relaxed: nothing is published by it; a reader may have done the same */
-        store_relaxed(&slot_at(segment, i)->state, TAG_SPOILED);
+        uint64_t pending = PENDING;
+        /* relaxed: nothing is published by it. A failure: a reader has done the same */
+        if (cas_relaxed(&slot_at(segment, i)->state, &pending, TAG_SPOILED)) {
+            count_spoiled(queue);
+        }
     }
 }
 
@@ -206,7 +212,7 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
     if ((ticket & CLOSED) != 0) {
         return finish_close(queue, segment) ? ATTEMPT_CLOSED : ATTEMPT_AGAIN;
     }
-    spoil_own(segment, ticket, SEGMENT_SLOTS);
+    spoil_own(queue, segment, ticket, SEGMENT_SLOTS);
     struct queue_segment *next = load_acquire(&segment->next); /* U5 <- U4, U6 */
     if (next == NULL) {
         struct queue_segment *fresh = NULL;
@@ -265,7 +271,7 @@ static NEVER_INLINE enum queue_result put(struct queue *queue, uint64_t state,
         } else if (likely(entry_publish(segment, ticket, state, words, word_count))) {
             attempt = ATTEMPT_OK;
         } else {
-            spoil_own(segment, ticket + 1, ticket + word_count);
+            spoil_own(queue, segment, ticket + 1, ticket + word_count);
             attempt = ATTEMPT_AGAIN;
         }
     } while (attempt == ATTEMPT_AGAIN);
@@ -353,8 +359,8 @@ bool queue_closed(const struct queue *queue)
 }
 
 /* Of one segment: how many items are not taken; slots that were given out and have no entry are
- * spoiled and counted. */
-static size_t segment_after_fork(struct queue_segment *segment, size_t *spoiled)
+ * spoiled. */
+static size_t segment_after_fork(struct queue_segment *segment)
 {
     /* relaxed (all): there is one thread */
     uint64_t cursor = load_relaxed(&segment->cursor), index = cursor & CURSOR_SLOT;
@@ -365,7 +371,6 @@ static size_t segment_after_fork(struct queue_segment *segment, size_t *spoiled)
         uint64_t state = load_relaxed(&slot->state);
         if (state == PENDING || state == TAG_SPOILED) {
             store_relaxed(&slot->state, TAG_SPOILED);
-            ++*spoiled;
             index++;
         } else {
             items += (size_t)(state >> STATE_COUNT) - from;
@@ -380,20 +385,20 @@ size_t queue_after_fork(struct queue *queue)
 {
     /* relaxed (all): there is one thread */
     struct queue_segment *head = load_relaxed(&queue->head), *tail = head, *next;
-    size_t spoiled = 0, items = segment_after_fork(head, &spoiled);
+    size_t items = segment_after_fork(head);
     while ((next = load_relaxed(&tail->next)) != NULL && next != CLOSED_END) {
         tail = next;
-        items += segment_after_fork(tail, &spoiled);
+        items += segment_after_fork(tail);
     }
     store_relaxed(&queue->tail, tail);
     if ((load_relaxed(&tail->tickets) & CLOSED) != 0) {
         store_relaxed(&tail->next, CLOSED_END);
         store_relaxed(&queue->closed, true);
     }
-    /* As queue_available counts, which takes a spoiled slot for an item until a reader passes it. */
+    /* As queue_available counts. */
     uint64_t slots = (tail->number - head->number) * SEGMENT_SLOTS;
     slots += min_size(given_out(load_relaxed(&tail->tickets)), SEGMENT_SLOTS);
     slots -= load_relaxed(&head->cursor) & CURSOR_SLOT;
-    store_relaxed(&queue->more_put, load_relaxed(&queue->more_taken) + items + spoiled - slots);
+    store_relaxed(&queue->more_put, load_relaxed(&queue->more_taken) + items - slots);
     return items;
 }

@@ -16,7 +16,7 @@
 #define BACK_OFF_MOST 256 /* and at most: what another reader needs for some hundred items */
 
 /* The slot's ticket is out, and it is not published. Its state after a while, not PENDING. */
-static NEVER_INLINE uint64_t slot_pass(struct slot *slot, unsigned *spins)
+static NEVER_INLINE uint64_t slot_wait(struct queue *queue, struct slot *slot, unsigned *spins)
 {
     for (; *spins > 0; --*spins) {
         cpu_relax();
@@ -25,7 +25,20 @@ static NEVER_INLINE uint64_t slot_pass(struct slot *slot, unsigned *spins)
     }
     uint64_t state = PENDING;
     /* Not published before: its writer's CAS fails, and it takes another ticket. */
-    return cas_acquire(&slot->state, &state, TAG_SPOILED) ? TAG_SPOILED : state; /* U2 <- U1 */
+    if (!cas_acquire(&slot->state, &state, TAG_SPOILED)) { return state; } /* U2 <- U1 */
+    count_spoiled(queue);
+    return TAG_SPOILED;
+}
+
+/* The cursor stands on a spoiled slot: moves it on, if nobody else has. I8 */
+static NEVER_INLINE void slot_pass(struct queue *queue, struct queue_segment *segment,
+                                   uint64_t cursor)
+{
+    sub_seq_cst(&queue->more_taken, 1); /* U14 -> U13 */
+    /* U14 -> U13: who sees the cursor past the slot sees the count */
+    if (!cas_seq_cst(&segment->cursor, &cursor, cursor + 1)) {
+        add_seq_cst(&queue->more_taken, 1); /* U14 -> U13 */
+    }
 }
 
 /* The protected segment is finished, and `next` follows it. */
@@ -124,10 +137,9 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
                 prefetch_read(slot_at(segment, index + AHEAD));
             }
             uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
-            if (unlikely(state == PENDING)) { state = slot_pass(slot, &spins); }
+            if (unlikely(state == PENDING)) { state = slot_wait(queue, slot, &spins); }
             if (unlikely(state == TAG_SPOILED)) {
-                /* relaxed: as above. A failure: somebody else has passed it */
-                cas_relaxed(&segment->cursor, &cursor, index + 1);
+                slot_pass(queue, segment, cursor);
                 cursor = load_relaxed(&segment->cursor);
                 continue;
             }

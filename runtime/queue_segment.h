@@ -84,6 +84,12 @@ ALWAYS_INLINE uint64_t given_out(uint64_t tickets)
     return likely((tickets & CLOSED) == 0) ? tickets : tickets >> LIMIT & LIMIT_MASK;
 }
 
+/* The caller has spoiled a slot, which was counted with its ticket (I8). */
+static inline void count_spoiled(struct queue *queue)
+{
+    sub_seq_cst(&queue->more_put, 1); /* U14 -> U13 */
+}
+
 /* Moves `tail` on, if it has not been moved. */
 static inline void tail_move(struct queue *queue, struct queue_segment *from,
                              struct queue_segment *to)

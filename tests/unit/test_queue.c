@@ -58,6 +58,25 @@ Test(queue, first_in_first_out_whatever_the_slot)
     queue_destroy(&queue);
 }
 
+/* An entry of three slots does not fit behind the 238th: the last two of the segment are given up. */
+Test(queue, slots_that_are_given_up_are_no_items)
+{
+    make();
+    uint64_t item = 0, many[3];
+    cr_assert_eq(put_item(item++), QUEUE_OK);
+    for (int round = 0; round < 400; round++) {
+        for (size_t i = 0; i < 3; i++) { many[i] = item++; }
+        cr_assert_eq(queue_put_inline(&queue, many, 3), QUEUE_OK);
+        cr_assert_eq(queue_available(&queue), item);
+    }
+    for (uint64_t i = 0; i < item; i++) {
+        cr_assert_eq(next_item(), i);
+        cr_assert_eq(queue_available(&queue), item - i - 1);
+    }
+    cr_assert_eq(next_item(), EMPTY);
+    queue_destroy(&queue);
+}
+
 Test(queue, odd_item_sizes_fit_inline)
 {
     for (size_t size = 1; size <= QUEUE_INLINE; size++) {
