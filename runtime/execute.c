@@ -14,13 +14,7 @@
 
 #include <string.h>
 
-#define GRANULE_BYTES 8192
-
-struct async_emitter {
-    struct strand     *strand;
-    struct async_task *task;
-    async_status       status;
-};
+#define GRANULE_BYTES 16384
 
 /* ---- buffers ---- */
 
@@ -117,45 +111,74 @@ void strand_discard_input(struct strand *strand, size_t from)
 
 /* ---- emit ---- */
 
+/* Where the next outputs go: behind the `used` items of the block. */
+static void emit_into(struct async_emitter *emitter, struct block *block, size_t used)
+{
+    size_t size = emitter->item_size;
+    emitter->block = block;
+    emitter->holds = block->capacity / size;
+    emitter->room = emitter->holds - used;
+    emitter->at = block->data + used * size;
+}
+
+/* The block's count of items is right again. */
+static void emit_settle(struct strand *strand)
+{
+    struct async_emitter *emitter = &strand->emitter;
+    size_t used = emitter->holds - emitter->room;
+    if (emitter->block == strand->out) {
+        strand->produced = used;
+    } else {
+        emitter->block->used = used;
+    }
+}
+
+static void emit_copy(struct async_emitter *emitter, const unsigned char *items, size_t n)
+{
+    size_t bytes = n * emitter->item_size;
+    if (likely(bytes == sizeof(uint64_t))) {
+        memcpy(emitter->at, items, sizeof(uint64_t));
+    } else {
+        memcpy(emitter->at, items, bytes);
+    }
+    emitter->at += bytes;
+    emitter->room -= n;
+}
+
+/* First the room for all of them, so that none is taken where memory runs out. */
+static NEVER_INLINE async_status emit_beyond(struct async_emitter *emitter,
+                                             const unsigned char *items, size_t n)
+{
+    struct strand *strand = emitter->strand;
+    struct pieces *pieces = &strand->pieces;
+    size_t size = emitter->item_size, part = emitter->room, rest = n - part, bytes;
+    if (__builtin_mul_overflow(max_size(rest, max_size(1, STREAM_BYTES / size)), size, &bytes)) {
+        return ASYNC_NO_MEMORY;
+    }
+    struct block *fresh = block_new(strand->stage[0]->out.store, bytes);
+    if (fresh == NULL) { return ASYNC_NO_MEMORY; }
+    fresh->used = 0;
+    fresh->next = NULL;
+    emit_copy(emitter, items, part);
+    emit_settle(strand);
+    if (pieces->last != NULL) {
+        pieces->last->next = fresh;
+    } else {
+        pieces->more = fresh;
+    }
+    pieces->last = fresh;
+    emit_into(emitter, fresh, 0);
+    emit_copy(emitter, items + part * size, rest);
+    return ASYNC_OK;
+}
+
 async_status async_emit(async_emitter *out, const void *items, size_t n)
 {
-    if (out == NULL || (items == NULL && n > 0)) { return ASYNC_INVALID; }
-    struct strand *strand = out->strand;
-    struct pieces *pieces = &strand->pieces;
-    size_t size = out->task->out.item_size;
-    const unsigned char *from = items;
-    /* First the room for all of them, so that none is taken where memory runs out. */
-    struct block *last = pieces->last != NULL ? pieces->last : strand->out;
-    size_t used = pieces->last != NULL ? last->used : strand->produced;
-    size_t room = last->capacity / size - used;
-    struct block *fresh = NULL;
-    if (n > room) {
-        size_t rest = n - room, bytes;
-        if (__builtin_mul_overflow(max_size(rest, max_size(1, STREAM_BYTES / size)), size, &bytes) ||
-            (fresh = block_new(out->task->out.store, bytes)) == NULL) {
-            out->status = ASYNC_NO_MEMORY;
-            return ASYNC_NO_MEMORY;
-        }
-        fresh->used = 0;
-        fresh->next = NULL;
+    if (unlikely(out == NULL || items == NULL)) {
+        return out != NULL && n == 0 ? ASYNC_OK : ASYNC_INVALID;
     }
-    size_t part = min_size(n, room);
-    memcpy(last->data + used * size, from, part * size);
-    if (pieces->last != NULL) {
-        last->used += part;
-    } else {
-        strand->produced += part;
-    }
-    if (fresh != NULL) {
-        memcpy(fresh->data, from + part * size, (n - part) * size);
-        fresh->used = n - part;
-        if (pieces->last != NULL) {
-            pieces->last->next = fresh;
-        } else {
-            pieces->more = fresh;
-        }
-        pieces->last = fresh;
-    }
+    if (unlikely(n > out->room)) { return emit_beyond(out, items, n); }
+    emit_copy(out, items, n);
     return ASYNC_OK;
 }
 
@@ -200,7 +223,6 @@ static size_t call_each(const struct async_task *task, const struct pass *pass, 
 static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
 {
     struct async_task *task = strand->stage[stage];
-    struct async_emitter emitter = {strand, task, ASYNC_OK};
     size_t in_size = task->input_size, out_size = task->out.item_size;
     while (pass->done < pass->count) {
         if (aborted(strand, task)) {
@@ -216,7 +238,8 @@ static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass
             code = 0;
             done = call_each(task, pass, count, &code);
         } else {
-            code = task->emit(pass->in + pass->done * in_size, count, &done, &emitter, task->out.context);
+            code = task->emit(pass->in + pass->done * in_size, count, &done, &strand->emitter,
+                              task->out.context);
         }
         pass->chunks++;
         if (likely(code == 0)) {
@@ -303,20 +326,70 @@ __attribute__((noinline)) static void fill_range(unsigned char *to, uint64_t fir
     for (size_t i = 0; i < count; i++) { items[i] = first + i; }
 }
 
+/* What is the same for all granules of a run. */
+struct route {
+    unsigned char *out[FUSE_MAX]; /* where a stage puts its output; NULL: where its input lies. Not of the end */
+    uint32_t       passes;        /* a bit for each stage without a function */
+    bool           called_back;   /* the head's chunks see the callbacks of the input's reader */
+    uint64_t       chunks[FUSE_MAX], made[FUSE_MAX];
+};
+
+static void route_plan(struct strand *strand, struct route *route)
+{
+    bool range = strand->input.items == NULL, writable = strand->writable || range;
+    unsigned flip = range ? 1 : 0;
+    route->passes = 0;
+    route->called_back = strand->origin_count > 0 && strand->called_back;
+    for (unsigned i = strand->stages; i-- > 0;) {
+        const struct async_task *task = strand->stage[i];
+        bool called_back = route->called_back && i + 1 == strand->stages;
+        if (passes(task)) { route->passes |= 1u << i; }
+        route->out[i] = NULL;
+        if (i > 0 && (called_back || (!passes(task) && !(works_in_place(task) && writable)))) {
+            unsigned scratch = flip++ & 1;
+            if (strand->scratch[scratch] == NULL) { scratch ^= 1; }
+            route->out[i] = strand->scratch[scratch]->data;
+            writable = true;
+        }
+        route->chunks[i] = route->made[i] = 0;
+    }
+}
+
+static void pass_on(struct strand *strand, unsigned stage, struct pass *pass)
+{
+    struct async_task *task = strand->stage[stage];
+    if (aborted(strand, task)) {
+        pass->stop = true;
+        return;
+    }
+    if (pass->out != pass->in) { memcpy(pass->out, pass->in, pass->count * task->out.item_size); }
+    pass->done = pass->made = pass->count;
+    pass->chunks = strand->chunk >= pass->count ? 1 : (pass->count + strand->chunk - 1) / strand->chunk;
+}
+
+/* The stage has stopped in the pass. */
+static NEVER_INLINE void stop_pass(struct strand *strand, unsigned stage, struct pass *pass, unsigned char *in)
+{
+    struct async_task *task = strand->stage[stage];
+    pass->stop = true;
+    discard_rest(strand, stage, in, pass->done + (pass->failed ? 1 : 0), pass->count);
+    if (load_relaxed(&task->dropped) && task->emit == NULL) { /* relaxed: a moment later does as well */
+        channel_discard(&task->out, pass->out, pass->made);
+        pass->made = 0;
+    }
+}
+
 /* Passes one granule through all stages. Returns how many of its items the head has read; *stop: the last granule. */
-static size_t pass_granule(struct strand *strand, size_t offset, size_t count, uint64_t *chunks, uint64_t *made, bool *stop)
+static size_t pass_granule(struct strand *strand, struct route *route, size_t offset, size_t count, bool *stop)
 {
     struct async_task *head = strand->stage[strand->stages - 1], *end = strand->stage[0];
-    size_t out_size = end->out.item_size;
-    bool inherited = strand->out == NULL, writable = strand->writable || strand->input.items == NULL;
-    unsigned char *to = inherited ? strand->input.items + strand->produced * out_size
-                        : end->emit == NULL ? strand->out->data + strand->produced * out_size
-                                            : NULL;
-    unsigned char *at;
-    unsigned flip = 0;
+    unsigned char *to = NULL, *at;
+    if (end->emit == NULL) {
+        to = strand->out == NULL ? strand->input.items : strand->out->data;
+        to += strand->produced * end->out.item_size;
+    }
     if (strand->input.items == NULL) {
         at = strand->scratch[0]->data;
-        flip = 1;
         fill_range(at, strand->range_first + offset, count);
     } else {
         at = strand->input.items + offset * head->input_size;
@@ -324,46 +397,26 @@ static size_t pass_granule(struct strand *strand, size_t offset, size_t count, u
     size_t read = count;
     for (unsigned i = strand->stages; i-- > 0;) {
         struct async_task *task = strand->stage[i];
-        bool first = i + 1 == strand->stages, called_back = first && strand->origin_count > 0 && strand->called_back;
-        unsigned char *out = at;
-        if (i == 0) {
-            out = to;
-        } else if (called_back || (!passes(task) && (!works_in_place(task) || !writable))) {
-            unsigned scratch = flip++ & 1;
-            if (strand->scratch[scratch] == NULL) { scratch ^= 1; }
-            out = strand->scratch[scratch]->data;
-        }
-        struct pass pass = {.in = at, .out = out, .count = count};
+        bool first = i + 1 == strand->stages;
+        struct pass pass = {.in = at, .out = i == 0 ? to : route->out[i] != NULL ? route->out[i] : at, .count = count};
         context.task = task;
-        if (called_back) {
+        if (unlikely(first && route->called_back)) {
             pass_called_back(strand, &pass, offset);
-        } else if (passes(task)) {
-            if (aborted(strand, task)) {
-                pass.stop = true;
-            } else {
-                if (out != at) { memcpy(out, at, count * task->out.item_size); }
-                pass.done = pass.made = count;
-                pass.chunks = strand->chunk >= count ? 1 : (count + strand->chunk - 1) / strand->chunk;
-            }
+        } else if (unlikely((route->passes >> i & 1) != 0)) {
+            pass_on(strand, i, &pass);
         } else {
             pass_chunks(strand, i, &pass);
         }
         if (first) { read = pass.done + (pass.failed ? 1 : 0); }
-        chunks[i] += pass.chunks;
         if (task->emit != NULL) { pass.made = 0; }
-        made[i] += pass.made;
+        route->chunks[i] += pass.chunks;
+        route->made[i] += pass.made;
         /* relaxed: cancelled while its chunk ran: what the chunk made is dropped */
-        if (unlikely(load_relaxed(&task->dropped))) { pass.stop = true; }
-        if (unlikely(pass.stop)) {
+        if (unlikely(pass.stop || load_relaxed(&task->dropped))) {
             *stop = true;
-            discard_rest(strand, i, at, pass.done + (pass.failed ? 1 : 0), count);
-            if (load_relaxed(&task->dropped) && task->emit == NULL) { /* relaxed: a moment later does as well */
-                channel_discard(&task->out, out, pass.made);
-                pass.made = 0;
-            }
+            stop_pass(strand, i, &pass, at);
         }
-        at = out;
-        writable = true;
+        at = pass.out;
         count = pass.made;
         if (count == 0) { break; }
     }
@@ -376,15 +429,20 @@ void strand_execute(struct strand *strand)
     struct async_task *end = strand->stage[0];
     struct async_task *outer_task = context.task;
     uint64_t outer_run = context.run;
-    uint64_t chunks[FUSE_MAX], made[FUSE_MAX];
-    for (unsigned i = 0; i < strand->stages; i++) { chunks[i] = made[i] = 0; }
+    struct route route;
+    route_plan(strand, &route);
+    if (end->emit != NULL) {
+        strand->emitter.strand = strand;
+        strand->emitter.item_size = end->out.item_size;
+        emit_into(&strand->emitter, strand->out, 0);
+    }
     bool stop = false;
     context.run = strand->number;
     context.nesting++;
     GUARD(guard);
     for (size_t offset = 0; offset < strand->count && !stop;) {
         size_t count = min_size(strand->granule, strand->count - offset);
-        size_t read = pass_granule(strand, offset, count, chunks, made, &stop);
+        size_t read = pass_granule(strand, &route, offset, count, &stop);
         offset += stop ? read : count;
         if (stop) { strand_discard_input(strand, offset); }
     }
@@ -394,6 +452,7 @@ void strand_execute(struct strand *strand)
     context.task = outer_task;
     context.run = outer_run;
 
+    if (end->emit != NULL) { emit_settle(strand); }
     /* The output: the out block, or the input's. */
     size_t total = strand->produced;
     if (strand->produced > 0) {
@@ -408,12 +467,12 @@ void strand_execute(struct strand *strand)
     for (struct block *block = strand->pieces.more; block != NULL; block = block->next) { total += block->used; }
     strand->produced = total;
     if (end->emit != NULL) {
-        made[0] = total;
+        route.made[0] = total;
         size_t expected = load_relaxed(&end->emitted); /* relaxed (both): an estimate */
         if (total != expected) { store_relaxed(&end->emitted, max_size(total, expected - expected / 8)); }
     }
     for (unsigned i = 0; i < strand->stages; i++) {
-        add_relaxed(&strand->stage[i]->chunks, chunks[i]); /* relaxed: a statistic */
-        add_relaxed(&strand->stage[i]->made, made[i]);     /* relaxed: a statistic */
+        add_relaxed(&strand->stage[i]->chunks, route.chunks[i]); /* relaxed: a statistic */
+        add_relaxed(&strand->stage[i]->made, route.made[i]);     /* relaxed: a statistic */
     }
 }

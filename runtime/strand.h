@@ -12,6 +12,15 @@ struct pieces {
     bool          cut; /* the run was stopped early: what comes behind it is discarded */
 };
 
+/* What a function of the end emits goes behind the items of one block: the run's `out`, then those of its pieces. */
+struct async_emitter {
+    struct strand *strand;
+    struct block  *block;
+    unsigned char *at;
+    size_t         item_size;
+    size_t         holds, room; /* items: in all, and left */
+};
+
 struct strand {
     struct async_task *stage[FUSE_MAX]; /* 0: the end, whose output is kept; stages - 1: the head, which draws */
     uint64_t           position[FUSE_MAX]; /* of the first input item, in the stage's own count */
@@ -40,6 +49,7 @@ struct strand {
     struct block      *scratch[2]; /* of one granule */
     size_t             granule;
     struct pieces      pieces;
+    struct async_emitter emitter;  /* where the end emits; during strand_execute */
     size_t             produced;   /* items */
 };
 
