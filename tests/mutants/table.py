@@ -74,8 +74,8 @@ MUTANTS = [
            "the close is not in the tickets, only in a flag beside them", "queue", "model history",
            ["queue/close-races-write"]),
     Mutant("queue-pending-is-empty", "queue_read.c",
-           "if (unlikely(state == PENDING)) { state = slot_pass(slot, &spins); }",
-           "if (unlikely(state == PENDING)) {\n                (void)slot_pass;\n                (void)spins;\n"
+           "if (unlikely(state == PENDING)) { state = slot_wait(queue, slot, &spins); }",
+           "if (unlikely(state == PENDING)) {\n                (void)slot_wait;\n                (void)spins;\n"
            "                *end = queue_closed(queue);\n                return 0;\n            }",
            "a slot whose ticket is out is taken for the end: what is put there after a close is lost",
            "queue", "model history", ["queue/close-races-write"]),
