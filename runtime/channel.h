@@ -36,6 +36,9 @@ struct async_reader {
     shared_i64           pre_code; /* what a pre callback that failed returned last */
 };
 
+/* Whether any reader of the process was ever given callbacks: else no run looks for some. */
+extern shared_bool readers_call_back;
+
 struct channel {
     /* Read by everyone, written seldom. */
     /* One for each end that has holders, one for each call in progress that needs it to live past

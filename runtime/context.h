@@ -12,11 +12,10 @@ struct worker;
 struct guard;
 
 /* What the calling thread has entered (task_enter) while it runs functions of the user's: a frame of
- * task_run or of task_help each. */
+ * task_run each. */
 struct inside {
     struct inside      *outer;
-    struct strand      *strand;   /* of task_run; NULL: of task_help */
-    struct async_task **held;     /* of task_help: NULL, or the task that it is inside */
+    struct strand      *strand;
     struct async_task  *function; /* whose function has called what led here; NULL: none */
 };
 

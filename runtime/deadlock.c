@@ -208,12 +208,8 @@ static uint32_t entries_of(const struct blocked *sleeper, const struct async_tas
 {
     uint32_t entries = 0;
     for (const struct inside *at = sleeper->inside; at != NULL; at = at->outer) {
-        if (at->strand == NULL) {
-            entries += *at->held == task;
-        } else {
-            for (unsigned i = 0; i < at->strand->stages; i++) {
-                entries += at->strand->stage[i] == task;
-            }
+        for (unsigned i = 0; i < at->strand->stages; i++) {
+            entries += at->strand->stage[i] == task;
         }
     }
     return entries;
@@ -265,6 +261,7 @@ static bool starts_nothing(struct async_task *task)
     } /* relaxed: with a sleeper, or the sums move */
     const struct edge *edge = load_relaxed(&head->inputs); /* relaxed: under the lock */
     if (edge == NULL) { return false; } /* a source; or it has let go and will tell */
+    if (draw_unasked(head, (size_t)backlog) > 0) { return false; } /* a draw is to come that asks the inputs */
     if (draw_available(head) >= (task->greedy ? 1 : min_size((size_t)backlog, task_chunk(task)))) {
         return false;
     }

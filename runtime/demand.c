@@ -25,6 +25,7 @@
 #include "strand.h"
 
 #define WALK 32 /* producers of a chain that are asked before their consumers are announced */
+#define FORKS 8 /* one above the other, of inputs that a demand is taken back from */
 
 size_t task_chunk(const struct async_task *task)
 {
@@ -50,28 +51,6 @@ void demand_ask_edge(struct edge *edge, size_t count, bool stream)
 {
     add_relaxed(&edge->asked, (int64_t)count); /* relaxed: Q3 publishes it */
     if (edge->input->task != NULL) { demand_ask(edge->input->task, count, stream); }
-}
-
-/* Of a task with several inputs that are tasks: unordered, each gives its share; ordered, one after the other. */
-void demand_spread(struct async_task *head, size_t count, bool stream)
-{
-    struct edge *first = load_acquire(&head->inputs); /* G2 <- G1 */
-    size_t live = 0;
-    for (struct edge *e = first; e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        /* relaxed: an end that is missed here is met at the draw. A plain channel gives what it has. */
-        if (load_relaxed(&e->ended) || e->input->task == NULL) { continue; }
-        live++;
-        if (head->ordered) { break; }
-    }
-    if (live == 0) { return; }
-    size_t share = count / live, rest = count % live;
-    for (struct edge *e = first; e != NULL && live > 0; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        if (load_relaxed(&e->ended) || e->input->task == NULL) { continue; } /* relaxed: as above */
-        size_t part = share + (rest > 0 ? 1 : 0);
-        if (rest > 0) { rest--; }
-        live--;
-        if (part > 0) { demand_ask_edge(e, part, stream); }
-    }
 }
 
 /* Takes what is missing and puts it into the backlog's account; 0: nothing is to be scheduled. */
@@ -105,15 +84,13 @@ static void announce(struct scheduled *scheduled, unsigned count)
     }
 }
 
-/* Asks the inputs of the head for count items; the producer of an only input is the caller's to schedule. */
+/* Asks the input of the head for count items; its producer is the caller's to schedule. Several inputs are asked
+ * by the draw, for what they have not given: so a demand walks along a chain, and never forks. */
 static struct async_task *ask_inputs(struct async_task *head, size_t count, bool stream)
 {
     struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
     if (edge == NULL) { return NULL; }
-    if (load_acquire(&edge->next) != NULL) { /* G2 <- G1 */
-        demand_spread(head, count, stream);
-        return NULL;
-    }
+    if (load_acquire(&edge->next) != NULL) { return NULL; } /* G2 <- G1 */
     add_relaxed(&edge->asked, (int64_t)count); /* relaxed: Q3 publishes it */
     struct async_task *producer = edge->input->task;
     if (producer != NULL) {
@@ -205,30 +182,45 @@ static size_t cut_backlog(struct async_task *task, struct kept kept, size_t unit
     }
 }
 
+/* Up to count of what was asked of the edge and has not come: how many. The input may end meanwhile, and what was
+ * asked of it be asked of the others. */
+static size_t take_back(struct edge *edge, size_t count)
+{
+    int64_t asked = load_relaxed(&edge->asked); /* relaxed (all): as in demand_taken */
+    size_t part;
+    do {
+        part = asked > 0 ? min_size(count, (size_t)asked) : 0;
+        if (part == 0) { return 0; }
+    } while (!cas_relaxed(&edge->asked, &asked, asked - (int64_t)part));
+    add_relaxed(&edge->consumer->taken_back, (int64_t)part);
+    return part;
+}
+
+static void withdraw(struct async_task *task, size_t count, unsigned forks);
+
 /* Takes back what was asked of the head's inputs for `*count` items; the producer of the last of them, with *count, is
- * the caller's to go on with. */
-static struct async_task *withdraw_from_inputs(struct async_task *head, size_t *count)
+ * the caller's to go on with; the others' are withdrawn here, but not behind too many forks. */
+static struct async_task *withdraw_from_inputs(struct async_task *head, size_t *count, unsigned forks)
 {
     struct async_task *next = NULL;
     size_t left = *count;
     *count = 0;
     for (struct edge *edge = load_acquire(&head->inputs); edge != NULL && left > 0; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
-        int64_t asked = load_relaxed(&edge->asked); /* relaxed: as in demand_taken */
-        size_t part = asked > 0 ? min_size(left, (size_t)asked) : 0;
+        if (next != NULL && forks == 0) { break; }
+        size_t part = take_back(edge, left);
         if (part == 0) { continue; }
-        sub_relaxed(&edge->asked, (int64_t)part); /* relaxed: as in demand_taken */
+        if (next != NULL) { withdraw(next, *count, forks - 1); }
         left -= part;
-        if (next != NULL) { demand_withdraw(next, *count); }
         next = edge->input->task;
         *count = part;
     }
     return next;
 }
 
-void demand_withdraw(struct async_task *task, size_t count)
+/* A loop along the chain; where inputs fork, a frame each, up to `forks`: what was asked further up will be made, and
+ * be there for the next demand. `held` keeps the inputs of the task above the one that is looked at. */
+static void withdraw(struct async_task *task, size_t count, unsigned forks)
 {
-    /* A loop along the chain; where inputs fork, a frame each. `held` keeps the inputs of the task
-     * above the one that is looked at. */
     struct async_task *held = NULL;
     while (task != NULL && count > 0) {
         sub_relaxed(&task->asked, (int64_t)count); /* relaxed: a statistic */
@@ -239,7 +231,7 @@ void demand_withdraw(struct async_task *task, size_t count)
         held = head;
         size_t cut = head == NULL ? 0 : cut_backlog(task, kept_by_withdrawal(task, head), 1);
         count = cut;
-        if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) { next = withdraw_from_inputs(head, &count); }
+        if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) { next = withdraw_from_inputs(head, &count, forks); }
         if (cut > 0) {
             demand_schedule(task);
             task_runnable(task); /* a chunk that was cut may have all its input now */
@@ -250,6 +242,8 @@ void demand_withdraw(struct async_task *task, size_t count)
     if (held != NULL) { task_leave(held); }
 }
 
+void demand_withdraw(struct async_task *task, size_t count) { withdraw(task, count, FORKS); }
+
 void demand_trim(struct async_task *task)
 {
     if (load_relaxed(&task->streams) == 0) { return; } /* relaxed: only the amount depends on it */
@@ -259,7 +253,7 @@ void demand_trim(struct async_task *task)
     if (head != NULL) {
         size_t cut = cut_backlog(task, (struct kept){0, graph_demand_min(task)}, chunk);
         if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) {
-            struct async_task *next = withdraw_from_inputs(head, &cut);
+            struct async_task *next = withdraw_from_inputs(head, &cut, FORKS);
             if (next != NULL) { demand_withdraw(next, cut); }
         }
         task_leave(head);

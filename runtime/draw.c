@@ -8,9 +8,7 @@
  *
  * Order of the accounts (demand.c): items are taken, then claimed from the backlog, then counted
  * off the edge. What was taken and could not be claimed any more (a read left) stays in the stash.
- *
- * Orders
- *   A1 look, armed (acquire) <- A2 of graph.c: the waiter's fields are free to be set.
+ * Inputs: draw_inputs.c.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -26,7 +24,7 @@ static size_t backlog_of(const struct async_task *task)
 }
 
 /* Claims up to count items from the backlog. */
-static size_t claim(struct async_task *task, size_t count)
+size_t draw_claim(struct async_task *task, size_t count)
 {
     int64_t backlog = load_seq_cst(&task->backlog); /* Q3 */
     for (;;) {
@@ -54,7 +52,7 @@ size_t draw_limit(const struct strand *strand, size_t backlog, struct run_option
     return chunks > backlog / chunk ? backlog : chunks * chunk;
 }
 
-static void set_positions(struct strand *strand, const uint64_t *first)
+void draw_positions(struct strand *strand, const uint64_t *first)
 {
     for (unsigned i = 0; i < strand->stages; i++) {
         uint64_t drawn = add_relaxed(&strand->stage[i]->drawn, strand->count); /* relaxed: a count */
@@ -90,7 +88,7 @@ static void take_items(struct strand *strand, uint64_t first)
 static enum run_result draw_items(struct strand *strand, size_t want)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    strand->planned = claim(end, want);
+    strand->planned = draw_claim(end, want);
     if (strand->planned == 0) { return RUN_NOTHING; }
     uint64_t first;
     strand->count = move_cursor(head, strand->planned, &first);
@@ -99,7 +97,7 @@ static enum run_result draw_items(struct strand *strand, size_t want)
         strand->ended = true;
         strand->end_status = ASYNC_END;
     }
-    set_positions(strand, &first);
+    draw_positions(strand, &first);
     return RUN_DONE;
 }
 
@@ -112,7 +110,7 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     if (__builtin_mul_overflow(want, size, &bytes)) { return RUN_STARVED; }
     struct block *block = block_new(head->out.store, bytes);
     if (block == NULL) { return RUN_STARVED; }
-    strand->planned = claim(end, want);
+    strand->planned = draw_claim(end, want);
     if (strand->planned == 0) {
         block_release(block, 1);
         return RUN_NOTHING;
@@ -151,258 +149,8 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     head->end_seen = strand->end_status;
     context.task = before.task;
     context.run = before.run;
-    set_positions(strand, NULL);
+    draw_positions(strand, NULL);
     return RUN_DONE;
-}
-
-/* What could be drawn from the head's inputs now. */
-size_t draw_available(const struct async_task *head)
-{
-    size_t available = load_relaxed(&head->stashed); /* relaxed: a snapshot */
-    for (const struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        available += channel_available(e->input);
-    }
-    return available;
-}
-
-static void set_stash(struct async_task *head, size_t count)
-{
-    head->stash.count = count;
-    store_relaxed(&head->stashed, count); /* relaxed: a snapshot for others */
-    if (count == 0) {
-        head->stash = (struct run){0};
-        head->stash_room = 0;
-        head->origin_count = 0;
-    }
-}
-
-static void add_origin(struct async_task *head, struct channel *channel, size_t count)
-{
-    if (head->origin_count > 0 && head->origins[head->origin_count - 1].channel == channel) {
-        head->origins[head->origin_count - 1].count += count;
-    } else {
-        head->origins[head->origin_count++] = (struct origin){channel, count};
-    }
-}
-
-/* Makes the stash a block of its own with room for `total` items. */
-static bool make_room(struct async_task *head, size_t total)
-{
-    if (head->stash.count + head->stash_room >= total) { return true; }
-    size_t bytes;
-    if (__builtin_mul_overflow(total, head->input_size, &bytes)) { return false; }
-    struct block *block = block_new(head->out.store, bytes);
-    if (block == NULL) { return false; }
-    if (head->stash.count > 0) {
-        memcpy(block->data, head->stash.items, head->stash.count * head->input_size);
-        block_release(head->stash.block, 1);
-    }
-    head->stash.block = block;
-    head->stash.items = block->data;
-    head->stash_room = total - head->stash.count;
-    return true;
-}
-
-/* What was taken when there was no memory goes into the stash, which is empty then. False: there is still none. */
-static bool empty_pocket(struct async_task *head, size_t total)
-{
-    size_t count = head->pocketed;
-    if (likely(count == 0)) { return true; }
-    if (!make_room(head, max_size(total, count)) && !make_room(head, count)) { return false; }
-    memcpy(head->stash.items, head->pocket, count * head->input_size);
-    head->pocketed = 0;
-    head->stash_room -= count;
-    add_origin(head, head->pocket_of, count);
-    set_stash(head, count);
-    return true;
-}
-
-/* Moves items of one input into the stash, up to `total` there; a run that fits is taken as it is. False: no memory. */
-static bool gather(struct async_task *head, struct edge *edge, size_t need, size_t total, size_t unit)
-{
-    alignas(16) unsigned char bounce[QUEUE_INLINE];
-    struct channel *input = edge->input;
-    if (head->stash.count == 0) {
-        struct run run;
-        bool end = false;
-        size_t got = channel_take(input, total, unit, &run, bounce, &end);
-        if (got == 0) {
-            if (end) { store_relaxed(&edge->ended, true); } /* relaxed: under the turn */
-            return true;
-        }
-        add_origin(head, input, got);
-        if (run.block != NULL) {
-            head->stash = run;
-            head->stash_room = 0;
-            set_stash(head, got);
-        } else {
-            /* Items that came singly: they are put together. The room is made for what is wanted;
-             * without memory they wait for the next look. */
-            if (!make_room(head, total) && !make_room(head, got)) {
-                memcpy(head->pocket, run.items, got * head->input_size);
-                head->pocketed = got;
-                head->pocket_of = input;
-                set_stash(head, 0);
-                return false;
-            }
-            memcpy(head->stash.items, run.items, got * head->input_size);
-            head->stash_room -= got;
-            set_stash(head, got);
-        }
-        if (got >= need) { return true; }
-    }
-    while (head->stash.count < need && head->origin_count < ORIGINS) {
-        if (!make_room(head, need)) { return false; }
-        bool end = false;
-        size_t count = head->stash.count;
-        size_t got = channel_read(input, head->stash.items + count * head->input_size,
-                                  min_size(need - count, head->stash_room), &end);
-        if (got == 0) {
-            if (end) { store_relaxed(&edge->ended, true); } /* relaxed: under the turn */
-            return true;
-        }
-        add_origin(head, input, got);
-        head->stash_room -= got;
-        set_stash(head, count + got);
-    }
-    return true;
-}
-
-/* Asks the inputs for what the backlog still has to draw and was not asked for: after an input has
- * ended before it gave its share, or when the producer was fused with the task until now. */
-static void ask_for_rest(struct async_task *end, struct async_task *head, size_t backlog)
-{
-    int64_t asked = (int64_t)head->stash.count;
-    for (struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        if (load_relaxed(&e->ended)) { continue; } /* relaxed: under the turn */
-        /* relaxed: see demand.c, Q3. A plain channel gives what it has, and is asked for nothing. */
-        asked += e->input->task != NULL ? load_relaxed(&e->asked) : (int64_t)min_size(channel_available(e->input), backlog);
-    }
-    if ((int64_t)backlog > asked) {
-        bool stream = load_relaxed(&end->limited); /* relaxed: as in task_chunk */
-        demand_spread(head, (size_t)((int64_t)backlog - asked), stream);
-    }
-}
-
-/* Lets the end of the strand be looked at again when the input has `need` items or has ended. */
-static void arm(struct edge *edge, struct async_task *end, size_t need)
-{
-    struct waitlist *list = &edge->input->readers;
-    if (load_acquire(&edge->armed)) { /* A1 <- A2 */
-        if (edge->waiter.need == need && edge->runner == end) { return; }
-        edge_disarm(edge);
-    }
-    edge->waiter.need = need;
-    edge->runner = end;
-    channel_retain(&end->out);
-    store_relaxed(&edge->armed, true); /* relaxed: under the turn; the list publishes it */
-    waitlist_add(list, &edge->waiter);
-}
-
-/* Moves the first `count` items of the stash into the strand. */
-static void take_stash(struct strand *strand, struct async_task *head, size_t count)
-{
-    size_t left = head->stash.count - count;
-    strand->count = count;
-    strand->input = (struct run){head->stash.block, head->stash.items, count};
-    strand->writable = true;
-    strand->origin_count = 0;
-    size_t to_move = count;
-    unsigned used = 0;
-    for (unsigned i = 0; i < head->origin_count && to_move > 0; i++) {
-        size_t part = min_size(to_move, head->origins[i].count);
-        strand->origins[strand->origin_count++] = (struct origin){head->origins[i].channel, part};
-        head->origins[i].count -= part;
-        to_move -= part;
-        if (head->origins[i].count == 0) { used = i + 1; }
-    }
-    if (left > 0) {
-        memmove(head->origins, head->origins + used, (head->origin_count - used) * sizeof *head->origins);
-        head->origin_count -= used;
-        block_retain(head->stash.block, 1);
-        head->stash.items += count * head->input_size;
-        head->stash_room = 0; /* the block is shared with the run now */
-    }
-    set_stash(head, left);
-}
-
-/* Takes what one input has, as far as it is needed; learns of its end. False: no memory. */
-static bool draw_edge(struct async_task *end, struct async_task *head, struct edge *edge, size_t need, size_t total)
-{
-    size_t before = head->stash.count, chunk = task_chunk(end);
-    if (before >= need) { return true; }
-    bool ok = gather(head, edge, need, total, total >= chunk ? chunk : 1);
-    size_t taken = head->stash.count - before + head->pocketed;
-    if (taken > 0) { demand_taken(edge, taken); }
-    if (load_relaxed(&edge->ended)) { /* relaxed: under the turn */
-        async_status why = channel_status(edge->input);
-        if (head->end_seen == ASYNC_OK || head->end_seen == ASYNC_END) {
-            head->end_seen = why;
-            if (why != ASYNC_END) { task_inherit_error(head, edge->input); }
-        }
-    }
-    return ok;
-}
-
-/* Under the turn. */
-static enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog, struct run_options options)
-{
-    struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    size_t chunk = strand->chunk, need = end->greedy ? 1 : min_size(min_size(backlog, chunk), want);
-    if (!empty_pocket(head, need)) { return RUN_STARVED; }
-    ask_for_rest(end, head, backlog);
-    struct edge *first = load_acquire(&head->inputs); /* G2 <- G1 */
-    bool several = load_acquire(&first->next) != NULL; /* G2 <- G1 */
-    size_t available = draw_available(head), total = want;
-    if (end->greedy) {
-        total = min_size(want, max_size(available, 1));
-    } else if (available < want) {
-        total = max_size(need, chunk == SIZE_MAX ? need : available / chunk * chunk);
-    }
-    if (total > chunk) { total -= total % chunk; }
-    /* Round the inputs, beginning behind the one that was drawn last; ordered: from the first. */
-    struct edge *start = head->next_edge == NULL || head->ordered ? first : head->next_edge, *e = start;
-    bool all_ended = true;
-    do {
-        struct edge *next = load_acquire(&e->next); /* G2 <- G1 */
-        bool late = !strand->called_back && (e->input->reader.pre != NULL || e->input->reader.post != NULL);
-        if (!late && !load_relaxed(&e->ended)) { /* late: added just now, the next run draws it. relaxed: under the turn */
-            size_t there = channel_available(e->input);
-            if (there + head->stash.count >= need || several || channel_status(e->input) != ASYNC_OK ||
-                there >= e->input->capacity) {
-                if (!draw_edge(end, head, e, need, total)) { return RUN_STARVED; }
-                if (load_relaxed(&e->ended)) { ask_for_rest(end, head, backlog); } /* relaxed: under the turn */
-            }
-        }
-        if (!load_relaxed(&e->ended)) { all_ended = false; } /* relaxed: under the turn */
-        if (head->stash.count >= need) {
-            head->next_edge = next;
-            break;
-        }
-        if (head->ordered && !load_relaxed(&e->ended)) { break; } /* relaxed: under the turn */
-        e = next == NULL ? first : next;
-    } while (e != start);
-
-    bool last = all_ended && head->stash.count < need;
-    bool full = head->origin_count == ORIGINS; /* inputs that took turns item by item: a shorter chunk */
-    if (head->stash.count >= need || last || full) {
-        size_t have = min_size(head->stash.count, want);
-        strand->planned = claim(end, last ? backlog : have);
-        if (strand->planned == 0) { return RUN_NOTHING; }
-        take_stash(strand, head, min_size(have, strand->planned));
-        if (strand->count < strand->planned) { /* a backlog that was cut meanwhile has its items: not the end yet */
-            strand->ended = true;
-            strand->end_status = head->end_seen;
-        }
-        set_positions(strand, NULL);
-        return RUN_DONE;
-    }
-    for (e = first; options.arm && e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
-        if (load_relaxed(&e->ended)) { continue; } /* relaxed: under the turn */
-        arm(e, end, several ? 1 : need - head->stash.count);
-        if (head->ordered) { break; }
-    }
-    return RUN_INPUT; /* input that has come meanwhile has told the edge, which makes the task runnable */
 }
 
 enum run_result strand_draw(struct strand *strand, struct run_options options)
@@ -432,18 +180,4 @@ enum run_result strand_draw(struct strand *strand, struct run_options options)
     }
     if (turn_give(&head->turn) && result != RUN_DONE) { task_runnable(end); }
     return result;
-}
-
-/* The task is at its end, nobody draws any more: what is left of the stash goes where it came from. */
-void draw_let_go(struct async_task *task)
-{
-    unsigned char *items = task->stash.items;
-    for (unsigned i = 0; i < task->origin_count; i++) {
-        channel_discard(task->origins[i].channel, items, task->origins[i].count);
-        items += task->origins[i].count * task->input_size;
-    }
-    if (task->pocketed > 0) { channel_discard(task->pocket_of, task->pocket, task->pocketed); }
-    task->pocketed = 0;
-    if (task->stash.block != NULL) { block_release(task->stash.block, 1); }
-    set_stash(task, 0);
 }

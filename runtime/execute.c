@@ -30,6 +30,7 @@ static bool works_in_place(const struct async_task *task)
 
 static bool has_callbacks(const struct async_task *head)
 {
+    if (likely(!load_relaxed(&readers_call_back))) { return false; } /* relaxed: as the callbacks, set before the run */
     const struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
     for (; edge != NULL; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
         if (edge->input->reader.pre != NULL || edge->input->reader.post != NULL) { return true; }
@@ -208,10 +209,10 @@ static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)
     task_fail(strand->stage[stage], strand->number, &error, strand->ordered);
 }
 
-static size_t call_each(const struct async_task *task, const struct pass *pass, size_t count, int *code)
+/* One call of the function of an `each` task for each item: how many were done. */
+static size_t call_each(const struct async_task *task, const unsigned char *in, unsigned char *out, size_t count,
+                        int *code)
 {
-    const unsigned char *in = pass->in + pass->done * task->input_size;
-    unsigned char *out = pass->out + pass->made * task->out.item_size;
     for (size_t i = 0; i < count; i++) {
         if (unlikely((*code = task->each(in, out, task->out.context)) != 0)) { return i; }
         in += task->input_size;
@@ -220,39 +221,47 @@ static size_t call_each(const struct async_task *task, const struct pass *pass, 
     return count;
 }
 
+/* One chunk through the stage's function. Returns its code, with the items that were done before it. */
+ALWAYS_INLINE int call(struct strand *strand, const struct async_task *task, const unsigned char *in,
+                       unsigned char *out, size_t count, size_t *done)
+{
+    int code = 0;
+    if (task->batch != NULL) {
+        code = task->batch(in, out, count, done, task->out.context);
+    } else if (task->each != NULL) {
+        *done = call_each(task, in, out, count, &code);
+    } else {
+        code = task->emit(in, count, done, &strand->emitter, task->out.context);
+    }
+    return code;
+}
+
 static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
 {
     struct async_task *task = strand->stage[stage];
-    size_t in_size = task->input_size, out_size = task->out.item_size;
-    while (pass->done < pass->count) {
+    size_t in_size = task->input_size, out_size = task->out.item_size, left = pass->count;
+    const unsigned char *in = pass->in;
+    unsigned char *out = pass->out;
+    while (left > 0) {
         if (aborted(strand, task)) {
             pass->stop = true;
-            return;
+            break;
         }
-        size_t count = min_size(strand->chunk, pass->count - pass->done), done = 0;
-        int code;
-        if (task->batch != NULL) {
-            code = task->batch(pass->in + pass->done * in_size, pass->out + pass->made * out_size, count, &done,
-                               task->out.context);
-        } else if (task->each != NULL) {
-            code = 0;
-            done = call_each(task, pass, count, &code);
-        } else {
-            code = task->emit(pass->in + pass->done * in_size, count, &done, &strand->emitter,
-                              task->out.context);
-        }
+        size_t count = min_size(strand->chunk, left), done = 0;
+        int code = call(strand, task, in, out, count, &done);
         pass->chunks++;
-        if (likely(code == 0)) {
-            done = count;
-        } else {
+        if (unlikely(code != 0)) {
             done = min_size(done, count - 1);
-            fail(strand, stage, code, strand->position[stage] + pass->done + done);
+            left -= done;
+            fail(strand, stage, code, strand->position[stage] + (pass->count - left));
             pass->failed = pass->stop = true;
+            break;
         }
-        pass->done += done;
-        pass->made += done;
-        if (pass->failed) { return; }
+        left -= count;
+        in += count * in_size;
+        if (out != NULL) { out += count * out_size; } /* NULL: it emits */
     }
+    pass->done = pass->made = pass->count - left;
 }
 
 /* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may shrink. */

@@ -103,10 +103,6 @@ static uint32_t own_entries(const struct async_task *task, bool *drawing)
     uint32_t entries = 0;
     *drawing = false;
     for (const struct inside *at = context.inside; at != NULL; at = at->outer) {
-        if (at->strand == NULL) {
-            entries += *at->held == task;
-            continue;
-        }
         for (unsigned i = 0; i < at->strand->stages; i++) {
             entries += at->strand->stage[i] == task;
         }
@@ -166,12 +162,20 @@ static void restore(struct async_task *task)
     store_relaxed(&task->asked, 0);
     /* Whoever asks a cancelled one for anything finds it so, and carries out its end. */
     store_relaxed(&task->missing, busy ? 0 : -(int64_t)channel_available(&task->out));
+    store_relaxed(&task->told, NULL);
+    store_relaxed(&task->taken_back, 0);
+    task->ready = task->last_ready = task->askable = task->last_askable = NULL;
+    task->askables = task->plain = 0;
+    task->asked_edges = 0;
     for (struct edge *edge = load_relaxed(&task->inputs); edge != NULL;
          edge = load_relaxed(&edge->next)) {
         store_relaxed(&edge->asked, 0);
+        store_relaxed(&edge->listed, false);
+        edge->met = false; /* the next draw meets them all anew */
         if (load_relaxed(&edge->armed)) {
             waitlist_add_after_fork(&edge->input->readers, &edge->waiter);
         }
+        graph_list_edge(edge);
     }
 }
 

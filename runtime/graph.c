@@ -6,7 +6,10 @@
  *
  * Orders
  *   G1 link, edge (release) -> G2 walk (acquire): the edge's fields.
- *   A2 told, armed (release) -> A1 in draw.c, look (acquire): the waiter's fields are free to be set.
+ *   A2 told, armed (release) -> A1 in draw_inputs.c, look (acquire): the waiter's fields are free to be set.
+ *   A3 told, pushed (seq_cst) -> A3 in draw_inputs.c, taken (seq_cst): the edge; before the look at the backlog
+ *      (Q3 of demand.c): who raises it later draws, and takes what was pushed.
+ *   A4 listed, set (acq_rel) <- A4 in draw_inputs.c, cleared (release): the edge is in no list.
  *   G3 version (release) -> G4 (acquire): the edge that made the sums old.
  *   G5 holders (acq_rel) <-> G5: what all holders did is over before the end is abandoned.
  *   G6 exposed, set (seq_cst) <-> G6: once and for all, by anyone; task_fused_with says why its look
@@ -100,13 +103,25 @@ void graph_unwanted(struct async_task *task)
 
 uint64_t graph_new_walk(void) { return ++walks; }
 
+/* The edge may have items: whoever draws next looks. */
+void graph_list_edge(struct edge *edge)
+{
+    struct async_task *consumer = edge->consumer;
+    if (exchange_acq_rel(&edge->listed, true)) { return; } /* A4 <- A4 */
+    struct edge *first = load_relaxed(&consumer->told); /* relaxed: compared by the CAS */
+    do { edge->next_told = first; } while (!cas_seq_cst(&consumer->told, &first, edge)); /* A3 -> A3 */
+}
+
 static void edge_told(struct waiter *waiter)
 {
     struct edge *edge = container_of(waiter, struct edge, waiter);
-    struct async_task *runner = edge->runner;
+    struct async_task *runner = edge->runner, *consumer = edge->consumer;
     struct channel *input = edge->input;
     store_release(&edge->armed, false); /* A2 -> A1: from here on it may be armed anew */
+    graph_list_edge(edge);
     task_runnable(runner);
+    /* It was armed for a strand that ends further down, and draws for its own output now. */
+    if (unlikely(runner != consumer && load_seq_cst(&consumer->backlog) > 0)) { task_runnable(consumer); } /* Q3 of demand.c */
     channel_release(&runner->out);
     waitlist_serve(&input->readers); /* the task may take nothing: who is behind it looks too */
 }
@@ -131,53 +146,54 @@ void graph_nudge(struct async_task *task)
     channel_release(&end->out);
 }
 
-struct edge *graph_link(struct async_task *consumer, struct channel *input)
+/* Under the lock: the largest min_count of the task and of all upstream of it, if it is known. */
+static bool demand_min_known(const struct async_task *task, uint32_t now, size_t *largest)
 {
-    struct edge *edge = mem_zalloc(sizeof *edge, alignof(struct edge));
-    if (edge == NULL) { return NULL; }
-    edge->waiter.told = edge_told;
-    edge->input = input;
-    reader_hold(input);
-    if (input->task != NULL) {
-        add_relaxed(&input->task->consumers, 1); /* relaxed: under the graph lock */
-        /* Of its first input only: with a further one it is not run as one with either. */
-        if (consumer->fused && load_relaxed(&consumer->inputs) == NULL) { input->task->fused_consumer = consumer; } /* relaxed: under the lock */
-        if (input->task->pool != consumer->pool || (consumer->fused && load_relaxed(&input->task->foreign))) { /* relaxed: under the lock */
-            for (struct async_task *at = consumer; at != NULL; at = at->fused_consumer) {
-                store_relaxed(&at->foreign, true); /* relaxed: it decides who helps; the task is announced after it */
-            }
-        }
+    if (load_relaxed(&task->inputs) == NULL) { /* relaxed: under the lock */
+        *largest = task->min_count;
+        return true;
     }
-    SHARED(struct edge *) *end = &consumer->inputs;
-    struct edge *next;
-    while ((next = load_relaxed(end)) != NULL) { end = &next->next; } /* relaxed: written under the same lock */
-    store_release(end, edge); /* G1 -> G2 */
-    return edge;
+    *largest = load_relaxed(&task->demand_min);            /* relaxed: under the lock */
+    return load_relaxed(&task->demand_min_version) == now; /* relaxed: under the lock */
 }
 
-/* The largest min_count of the task and of all upstream of it, under the lock. Chains are walked in
- * a loop, so that only as many frames are used as inputs fork; what is known to be fresh is not walked again. */
+static void set_demand_min(struct async_task *task, size_t largest, uint32_t now)
+{
+    store_relaxed(&task->demand_min, largest);     /* relaxed: published by the version below */
+    store_release(&task->demand_min_version, now); /* G3 -> G4 */
+}
+
+static void begin_visit(struct async_task *task, struct async_task *below)
+{
+    task->walk_next = below;
+    task->walk_edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
+    task->walk_max = task->min_count;
+}
+
+/* The largest min_count of the task and of all upstream of it, under the lock; of those too, so that each task
+ * is visited once between two changes. Depth first; the way back is in the tasks. */
 static size_t sum_up(struct async_task *task, uint32_t now)
 {
-    size_t largest = 0;
     struct async_task *at = task;
-    while (at != NULL) {
-        if (load_relaxed(&at->demand_min_version) == now) { /* relaxed: under the lock */
-            largest = max_size(largest, load_relaxed(&at->demand_min)); /* relaxed: under the lock */
-            break;
+    begin_visit(at, NULL);
+    for (;;) {
+        struct edge *edge = at->walk_edge;
+        if (edge != NULL) {
+            struct async_task *producer = edge->input->task;
+            size_t largest = 0;
+            if (producer != NULL && !demand_min_known(producer, now, &largest)) {
+                begin_visit(producer, at);
+                at = producer;
+                continue; /* the edge is met again, and the producer's is known then */
+            }
+            at->walk_max = max_size(at->walk_max, largest);
+            at->walk_edge = load_relaxed(&edge->next); /* relaxed: under the lock */
+            continue;
         }
-        largest = max_size(largest, at->min_count);
-        struct edge *edge = load_relaxed(&at->inputs); /* relaxed: under the lock */
-        if (edge == NULL) { break; }
-        for (struct edge *other = load_relaxed(&edge->next); other != NULL; /* relaxed: under the lock */
-             other = load_relaxed(&other->next)) {                          /* relaxed: under the lock */
-            if (other->input->task != NULL) { largest = max_size(largest, sum_up(other->input->task, now)); }
-        }
-        at = edge->input->task;
+        set_demand_min(at, at->walk_max, now);
+        if (at == task) { return at->walk_max; }
+        at = at->walk_next;
     }
-    store_relaxed(&task->demand_min, largest);    /* relaxed: published by the version below */
-    store_release(&task->demand_min_version, now); /* G3 -> G4 */
-    return largest;
 }
 
 size_t graph_demand_min(struct async_task *task)
@@ -192,19 +208,57 @@ size_t graph_demand_min(struct async_task *task)
     return largest;
 }
 
-/* Whether `task` is `at` or upstream of it, under the lock; each task is looked at once in a walk. */
-static bool is_upstream(const struct async_task *task, struct async_task *at, uint64_t walk)
+struct edge *graph_link(struct async_task *consumer, struct channel *input)
 {
-    while (at != NULL && at->visited != walk) {
-        at->visited = walk;
-        if (at == task) { return true; }
-        const struct edge *edge = load_relaxed(&at->inputs); /* relaxed: under the lock */
-        if (edge == NULL) { return false; }
-        for (const struct edge *other = load_relaxed(&edge->next); other != NULL; /* relaxed: as above */
-             other = load_relaxed(&other->next)) {                                /* relaxed: as above */
-            if (is_upstream(task, other->input->task, walk)) { return true; }
+    struct edge *edge = mem_zalloc(sizeof *edge, alignof(struct edge));
+    if (edge == NULL) { return NULL; }
+    edge->waiter.told = edge_told;
+    edge->input = input;
+    edge->consumer = consumer;
+    reader_hold(input);
+    if (input->task != NULL) {
+        add_relaxed(&input->task->consumers, 1); /* relaxed: under the graph lock */
+        /* Of its first input only: with a further one it is not run as one with either. */
+        if (consumer->fused && load_relaxed(&consumer->inputs) == NULL) { input->task->fused_consumer = consumer; } /* relaxed: under the lock */
+        if (input->task->pool != consumer->pool || (consumer->fused && load_relaxed(&input->task->foreign))) { /* relaxed: under the lock */
+            for (struct async_task *at = consumer; at != NULL; at = at->fused_consumer) {
+                store_relaxed(&at->foreign, true); /* relaxed: it decides who helps; the task is announced after it */
+            }
         }
-        at = edge->input->task;
+    }
+    struct edge *last = consumer->last_input;
+    consumer->last_input = edge;
+    add_relaxed(&consumer->live, 1); /* relaxed: G1 publishes it */
+    store_release(last == NULL ? &consumer->inputs : &last->next, edge); /* G1 -> G2 */
+    graph_list_edge(edge);
+    uint32_t now = load_relaxed(&version); /* relaxed: written under the same lock */
+    size_t above = 0;
+    if (last == NULL && (input->task == NULL || demand_min_known(input->task, now, &above))) {
+        set_demand_min(consumer, max_size(consumer->min_count, above), now);
+    }
+    return edge;
+}
+
+/* Whether `task` is `of` or upstream of it, under the lock. */
+static bool is_upstream(const struct async_task *task, struct async_task *of)
+{
+    if (task != of && load_relaxed(&task->consumers) == 0) { return false; } /* relaxed: under the lock */
+    uint64_t walk = ++walks;
+    struct async_task *list = of; /* visited, and their inputs to be looked at */
+    of->visited = walk;
+    of->walk_next = NULL;
+    while (list != NULL) {
+        const struct async_task *at = list;
+        list = at->walk_next;
+        if (at == task) { return true; }
+        const struct edge *edge = load_relaxed(&at->inputs);     /* relaxed: under the lock */
+        for (; edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: under the lock */
+            struct async_task *producer = edge->input->task;
+            if (producer == NULL || producer->visited == walk) { continue; }
+            producer->visited = walk;
+            producer->walk_next = list;
+            list = producer;
+        }
     }
     return false;
 }
@@ -255,6 +309,7 @@ void graph_let_go(struct async_task *task)
     struct async_task *unwanted = take_back_wishes(task);
     struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
     store_relaxed(&task->inputs, NULL);              /* relaxed: under the lock */
+    task->last_input = NULL;
     if (edge != NULL && edge->input->task != NULL && edge->input->task->fused_consumer == task) {
         edge->input->task->fused_consumer = NULL;
     }
@@ -282,10 +337,13 @@ async_status async_task_add_input(async_task *task, async_reader *input)
     async_status status = ASYNC_OK;
     bool added = false;
     graph_lock();
-    const struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
-    while (edge != NULL && edge->input != channel) { edge = load_relaxed(&edge->next); } /* relaxed: under the lock */
+    const struct edge *edge = NULL;
+    if (channel->task == NULL || load_relaxed(&channel->task->consumers) > 0) { /* relaxed: under the lock */
+        edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
+        while (edge != NULL && edge->input != channel) { edge = load_relaxed(&edge->next); } /* relaxed: as above */
+    }
     if (edge == NULL) {
-        if (channel->task != NULL && is_upstream(task, channel->task, ++walks)) {
+        if (channel->task != NULL && is_upstream(task, channel->task)) {
             status = ASYNC_CYCLE;
         } else {
             /* A task with two inputs draws them itself, and its producers put their output into channels. */

@@ -21,6 +21,8 @@
 #define VAIN_MOST 16
 #define VAIN_NS 50000
 
+shared_bool readers_call_back;
+
 /* ---- waiting ---- */
 
 bool reading_begin(struct reading *reading, struct channel *channel, async_wait wait)
@@ -33,6 +35,7 @@ bool reading_begin(struct reading *reading, struct channel *channel, async_wait 
             store_seq_cst(&reading->task->exposed, true); /* G6 */
         }
         reading->starved = load_seq_cst(&pool->starved); /* P3 */
+        help_begin(&reading->helping, reading->task);
     }
     return true;
 }
@@ -48,7 +51,7 @@ static async_status help(struct reading *reading, bool arm)
 {
     if (reading->task == NULL || !context_may_nest() || late(reading)) { return ASYNC_TIMEOUT; }
     bool deadline = reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW;
-    enum run_result result = task_help(reading->task, (struct run_options){.single = deadline, .arm = arm});
+    enum run_result result = help_search(&reading->helping, (struct run_options){.single = deadline, .arm = arm});
     if (result == RUN_STARVED) { return ASYNC_NO_MEMORY; }
     return result == RUN_DONE ? ASYNC_OK : ASYNC_TIMEOUT;
 }
@@ -111,6 +114,12 @@ async_status reading_wait(struct reading *reading, size_t need)
 void reading_settle(struct reading *reading)
 {
     waitlist_settle(&reading->channel->readers, &reading->waiter.waiter);
+}
+
+void reading_end(struct reading *reading)
+{
+    reading_settle(reading);
+    if (reading->task != NULL) { help_end(&reading->helping); }
 }
 
 void reading_progress(struct reading *reading)
@@ -200,6 +209,7 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
     /* At N = 0 what was scheduled together with it (min_count) is this thread's to do. */
     while (done == count && reading.task != NULL && load_relaxed(&reading.task->pool->size) == 0 && /* relaxed: a look */
            load_seq_cst(&reading.task->backlog) > 0 && help(&reading, false) == ASYNC_OK) {}        /* Q3 */
+    reading_end(&reading);
     *got = done;
     if (done < count && reading.task != NULL) { demand_withdraw(reading.task, count - done); }
     return done == count ? ASYNC_OK : status;
@@ -288,7 +298,7 @@ async_status async_reader_borrow(async_reader *reader, async_view *view, size_t 
     reading_begin(&reading, channel_of_reader(reader), wait);
     if (reading.task != NULL) { demand_ask(reading.task, count, false); }
     status = take_run(&reading, count, &run, few);
-    reading_settle(&reading);
+    reading_end(&reading);
     block_release(few, 1);
     if (reading.task != NULL && run.count < count) { demand_withdraw(reading.task, count - run.count); }
     if (status == ASYNC_OK) {
@@ -361,6 +371,7 @@ async_status async_reader_cancel(async_reader *reader)
 static void expose(async_reader *reader)
 {
     struct async_task *task = channel_of_reader(reader)->task;
+    store_relaxed(&readers_call_back, true); /* relaxed: as the callback itself */
     if (task != NULL) { store_seq_cst(&task->exposed, true); } /* G6: once and for all */
 }
 

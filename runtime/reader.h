@@ -3,8 +3,8 @@
 #ifndef ASYNC_RUNTIME_READER_H
 #define ASYNC_RUNTIME_READER_H
 
+#include "help.h"
 #include "mem.h"
-#include "task.h"
 #include "wait.h"
 
 struct reading {
@@ -14,6 +14,7 @@ struct reading {
     uint64_t           deadline;
     uint32_t           starved;  /* the pool's count at the last look */
     struct thread_waiter waiter; /* in the channel's list; keeps its place there from wait to wait */
+    struct helping     helping;  /* where there is a task */
     unsigned           vain;     /* times in a row that it was told and came away with nothing */
 };
 
@@ -21,8 +22,9 @@ bool reading_begin(struct reading *reading, struct channel *channel, async_wait 
 /* Helps, or sleeps until the channel holds `need` items. OK: look again. Else why not. */
 async_status reading_wait(struct reading *reading, size_t need);
 /* What the reading was told of in reading_wait has been taken, or will not be: others may have it. The next wait does it too,
- * so it is called at the end, and before anything that may last. */
+ * and so does reading_end; it is called before anything that may last. */
 void reading_settle(struct reading *reading);
+void reading_end(struct reading *reading);
 /* Whether what is ready is about to be discarded: the channel, or the task whose output it is, was cancelled itself. */
 bool reading_cancelled(const struct channel *channel);
 /* Something was read: a per-item wait starts anew. */

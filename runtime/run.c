@@ -1,4 +1,4 @@
-/* run.c: one run of chunks, from the claim to the publication; and helping.
+/* run.c: one run of chunks, from the claim to the publication.
  *
  * A run enters every task of its strand before it draws, and leaves them when its output is out: a
  * task is finalized when it has stopped and nobody is inside any more.
@@ -232,49 +232,4 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         pool_release(pool);
     }
     return result;
-}
-
-/* ---- helping ---- */
-
-/* Whether this thread may run tasks of the pool while it waits for one of them. */
-static bool may_help(const struct async_pool *pool)
-{
-    if (load_relaxed(&pool->size) == 0 || pool->readers_help) { return true; } /* relaxed: set_size wakes who waits */
-    return context.worker != NULL && context.worker->pool == pool;
-}
-
-/* Walks up from the task: what has its input is run; what lacks input, the tasks above may supply.
- * A loop along the first inputs, a frame for each further one. */
-enum run_result task_help(struct async_task *task, struct run_options options)
-{
-    struct async_task *held = NULL; /* keeps the inputs of the task that is looked at */
-    struct inside inside = {.outer = context.inside, .held = &held, .function = context.task};
-    context.inside = &inside;
-    enum run_result helped = RUN_NOTHING;
-    while (task != NULL) {
-        if (may_help(task->pool)) {
-            helped = task_run(task, options);
-            if (helped != RUN_INPUT) { break; }
-            helped = RUN_NOTHING;
-        } else {
-            break; /* its workers do it, and what it needs from pools of size 0 */
-        }
-        if (!task_enter(task)) { break; }
-        struct async_task *head = task_enter_head(task);
-        task_leave(task);
-        if (held != NULL) { task_leave(held); }
-        held = head;
-        if (head == NULL) { break; }
-        struct edge *first = load_acquire(&head->inputs); /* G2 <- G1 */
-        if (first == NULL) { break; }
-        for (struct edge *e = load_acquire(&first->next); e != NULL && helped == RUN_NOTHING; /* G2 <- G1 */
-             e = load_acquire(&e->next)) {                                                     /* G2 <- G1 */
-            if (e->input->task != NULL) { helped = task_help(e->input->task, options); }
-        }
-        if (helped != RUN_NOTHING) { break; }
-        task = first->input->task;
-    }
-    context.inside = inside.outer;
-    if (held != NULL) { task_leave(held); }
-    return helped;
 }

@@ -56,9 +56,13 @@ struct strand {
 /* draw.c: claims a run from the backlog of strand->stage[0] and draws its input. */
 size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options); /* items to make buffers for */
 enum run_result strand_draw(struct strand *strand, struct run_options options);
+size_t draw_claim(struct async_task *task, size_t count);                  /* of the backlog: how many */
+void draw_positions(struct strand *strand, const uint64_t *first);          /* of what was drawn; first NULL: as counted */
+enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog, struct run_options options); /* draw_inputs.c */
 void draw_let_go(struct async_task *task); /* the stash, at the end */
 void edge_disarm(struct edge *edge);         /* graph.c; when it returns the waiter is free */
 size_t draw_available(const struct async_task *head);
+size_t draw_unasked(const struct async_task *head, size_t backlog);
 
 /* execute.c: passes the drawn items through the stages. */
 bool strand_prepare(struct strand *strand); /* buffers for up to strand->limit items; false: no memory */

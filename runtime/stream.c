@@ -123,7 +123,7 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
         status = reading_wait(&reading, need);
         last_look = status != ASYNC_OK;
     }
-    reading_settle(&reading);
+    reading_end(&reading);
     stream_end(task, asked);
     return status == ASYNC_END ? ASYNC_OK : status;
 }
@@ -209,7 +209,7 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
         if (run.block != NULL) { block_release(run.block, 1); }
         reading_progress(&reading);
     }
-    reading_settle(&reading);
+    reading_end(&reading);
     return sink_status(sink, status);
 }
 
@@ -242,6 +242,7 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
         reading.wait = async_forever();
         reading.deadline = OS_NEVER;
     }
+    reading_end(&reading);
     return given_up;
 }
 

@@ -36,11 +36,16 @@ struct origin {
 /* One input of a task: owned by the consumer, lives as long as it does. */
 struct edge {
     struct waiter         waiter;   /* in input->readers while the consumer's chunk lacks items; added under the draw turn */
+    struct async_task    *consumer; /* the owner */
     struct async_task    *runner;   /* while it waits: the end of the strand whose draw waits; one count of it */
     struct channel       *input;    /* its read end is held until the consumer is finalized */
     SHARED(struct edge *) next;     /* appended under the graph lock */
     shared_i64            asked;    /* of the input by this consumer, and not yet taken */
     shared_bool           armed;    /* the waiter is in use */
+    shared_bool           listed;   /* it is in the consumer's `told` or in its `ready` */
+    struct edge          *next_told; /* in one of them */
+    bool                  met;      /* a draw has seen it; under the draw turn */
+    struct edge          *next_asked; /* in the consumer's `askable` */
     bool                  let;      /* its consumer no longer wants the input; under the graph lock */
     shared_bool           ended;    /* gave its last item; written under the draw turn */
 };
@@ -66,12 +71,17 @@ struct async_task {
 
     /* The graph. */
     SHARED(struct edge *) inputs;
+    struct edge          *last_input;    /* under the graph lock */
     shared_bool           exposed;  /* somebody else reads its output: its consumer is not fused with it any more */
     shared_u32            consumers;
     struct async_task    *fused_consumer; /* under the graph lock: whose runs may run this task too; NULL: none */
     shared_size           demand_min;  /* M: the largest min_count here and upstream */
     shared_u32            demand_min_version;
     uint64_t              visited; /* by the walk of this number; under the graph lock */
+    struct async_task    *walk_next; /* this and the next two: of the walk that is going on; under the graph lock */
+    struct edge          *walk_edge;
+    size_t                walk_max;
+    shared_u64            helped;  /* by the search of this number (help.c) */
     struct async_task    *prev_in_pool, *next_in_pool; /* under the pool's mutex */
     bool                  listed;
 
@@ -115,7 +125,16 @@ struct async_task {
     size_t       pocketed;   /* items below: taken singly when there was no memory for a stash; under the turn */
     struct channel *pocket_of;
     alignas(16) unsigned char pocket[QUEUE_INLINE];
-    struct edge *next_edge;  /* under the turn: where to look first */
+    struct edge *current;    /* under the turn; of a task that takes its inputs one after the other: this one. NULL: the first */
+    struct edge *ready, *last_ready; /* under the turn; of one that takes them as they come: those that may have items */
+    SHARED(struct edge *) told; /* those that were told of items, or are new; any thread pushes, who has the turn takes all */
+    shared_u32   live;       /* inputs that have not ended */
+    struct edge *askable, *last_askable; /* these, down to `asked_edges`: under the turn, of several inputs. The tasks among them,
+                              * those that are asked first; some that have ended, perhaps */
+    size_t       askables;   /* that have not ended */
+    size_t       plain;      /* inputs that are plain channels and have not ended */
+    int64_t      asked_edges; /* the sum of `asked` of the tasks that have not ended, but for what was taken back since */
+    shared_i64   taken_back; /* of the edges, by demands that ended */
 
     /* Results. */
     alignas(FALSE_SHARING) shared_u64 chunks;
@@ -154,6 +173,7 @@ void graph_lock(void);
 void graph_unlock(void);
 uint64_t graph_new_walk(void); /* a number for `visited`, under the lock */
 struct edge *graph_link(struct async_task *consumer, struct channel *input); /* NULL: no memory */
+void graph_list_edge(struct edge *edge); /* it may have items for who draws */
 size_t graph_demand_min(struct async_task *task);
 void graph_let_go(struct async_task *task); /* of its inputs, at the end */
 void graph_nudge(struct async_task *task);  /* it has stopped: who runs it as a part of a strand looks */
@@ -177,7 +197,6 @@ void demand_trim(struct async_task *task); /* it made more than was planned: les
 void demand_schedule(struct async_task *task);
 void demand_ask_edge(struct edge *edge, size_t count, bool stream);
 void demand_taken(struct edge *edge, size_t count);
-void demand_spread(struct async_task *head, size_t count, bool stream);
 void task_runnable(struct async_task *task); /* there may be something to run: a worker, or who waits downstream, will look */
 size_t task_chunk(const struct async_task *task); /* SIZE_MAX: whatever is scheduled */
 
@@ -193,7 +212,5 @@ struct run_options {
     bool arm;    /* on RUN_INPUT, be told when there is enough */
 };
 enum run_result task_run(struct async_task *task, struct run_options options);
-/* Runs one run of the task or of something upstream of it, as far as this thread may. */
-enum run_result task_help(struct async_task *task, struct run_options options);
 
 #endif

@@ -26,6 +26,7 @@
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
+#include "help.h"
 #include "mem.h"
 #include "os.h"
 #include "pool.h"
@@ -175,6 +176,16 @@ static struct async_task *find_job(struct async_pool *pool, struct worker *worke
     return task;
 }
 
+static enum run_result work_upstream(struct async_task *task, struct run_options options)
+{
+    enum run_result result = RUN_INPUT;
+    struct helping help;
+    help_begin(&help, task);
+    while (result == RUN_INPUT && help_search(&help, options) == RUN_DONE) { result = task_run(task, options); }
+    help_end(&help);
+    return result;
+}
+
 /* Gives the job's count back. */
 static void work(struct async_pool *pool, struct async_task *task)
 {
@@ -182,9 +193,7 @@ static void work(struct async_pool *pool, struct async_task *task)
     struct run_options options = {.arm = true};
     enum run_result result = task_run(task, options);
     /* What a pool of size 0 upstream owes is this thread's to do. relaxed: see graph_link */
-    while (result == RUN_INPUT && load_relaxed(&task->foreign) && task_help(task, options) == RUN_DONE) {
-        result = task_run(task, options);
-    }
+    if (result == RUN_INPUT && load_relaxed(&task->foreign)) { result = work_upstream(task, options); }
     if (unlikely(result == RUN_STARVED)) {
         pool_starve(pool);
         os_sleep_ns(STARVED_NS);
