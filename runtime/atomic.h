@@ -20,9 +20,9 @@
 #define SHARED(type) _Atomic(type)
 typedef SHARED(uint32_t) shared_u32;
 typedef SHARED(uint64_t) shared_u64;
-typedef SHARED(int64_t) shared_i64;
-typedef SHARED(size_t) shared_size;
-typedef SHARED(bool) shared_bool;
+typedef SHARED(int64_t)  shared_i64;
+typedef SHARED(size_t)   shared_size;
+typedef SHARED(bool)     shared_bool;
 
 /* ---- back ends ---- */
 
@@ -35,28 +35,28 @@ void model_store(volatile void *address, size_t size, uint64_t value, int order,
                  int line);
 uint64_t model_rmw(int operation, volatile void *address, size_t size, uint64_t operand, int order,
                    const char *file, int line);
-bool model_cas(volatile void *address, size_t size, void *expected, uint64_t value, int success,
-               int failure, const char *file, int line);
-void model_init(volatile void *address, size_t size, uint64_t value);
-void model_fence(const char *file, int line);
-void model_relax(void);
+bool     model_cas(volatile void *address, size_t size, void *expected, uint64_t value, int success,
+                   int failure, const char *file, int line);
+void     model_init(volatile void *address, size_t size, uint64_t value);
+void     model_fence(const char *file, int line);
+void     model_relax(void);
 enum { MODEL_EXCHANGE, MODEL_ADD, MODEL_SUB, MODEL_OR, MODEL_AND };
 
 #define MODEL_TYPE(p) __typeof__(((void)0, *(p)))
-#define MODEL_RMW(operation, p, v, order) \
-    ((MODEL_TYPE(p))model_rmw(operation, (p), sizeof *(p), (uint64_t)(v), order, __FILE__, \
+#define MODEL_RMW(operation, p, v, order)                                                          \
+    ((MODEL_TYPE(p))model_rmw(operation, (p), sizeof *(p), (uint64_t)(v), order, __FILE__,         \
                               __LINE__))
 
-#define BACKEND_LOAD(name, p, order) \
+#define BACKEND_LOAD(name, p, order)                                                               \
     ((MODEL_TYPE(p))model_load((p), sizeof *(p), order, __FILE__, __LINE__))
-#define BACKEND_STORE(name, p, v, order) \
+#define BACKEND_STORE(name, p, v, order)                                                           \
     model_store((p), sizeof *(p), (uint64_t)(v), order, __FILE__, __LINE__)
 #define BACKEND_EXCHANGE(name, p, v, order) MODEL_RMW(MODEL_EXCHANGE, p, v, order)
-#define BACKEND_ADD(name, p, v, order) MODEL_RMW(MODEL_ADD, p, v, order)
-#define BACKEND_SUB(name, p, v, order) MODEL_RMW(MODEL_SUB, p, v, order)
-#define BACKEND_OR(name, p, v, order) MODEL_RMW(MODEL_OR, p, v, order)
-#define BACKEND_AND(name, p, v, order) MODEL_RMW(MODEL_AND, p, v, order)
-#define BACKEND_CAS(name, p, expected, v, success, failure) \
+#define BACKEND_ADD(name, p, v, order)      MODEL_RMW(MODEL_ADD, p, v, order)
+#define BACKEND_SUB(name, p, v, order)      MODEL_RMW(MODEL_SUB, p, v, order)
+#define BACKEND_OR(name, p, v, order)       MODEL_RMW(MODEL_OR, p, v, order)
+#define BACKEND_AND(name, p, v, order)      MODEL_RMW(MODEL_AND, p, v, order)
+#define BACKEND_CAS(name, p, expected, v, success, failure)                                        \
     model_cas((p), sizeof *(p), (expected), (uint64_t)(v), success, failure, __FILE__, __LINE__)
 #define BACKEND_FENCE(name) model_fence(__FILE__, __LINE__)
 #undef atomic_init
@@ -71,15 +71,15 @@ void async_step(const char *site);
 #define STEPPED(name)
 #endif
 
-#define BACKEND_LOAD(name, p, order) (STEPPED(name) atomic_load_explicit((p), order))
+#define BACKEND_LOAD(name, p, order)     (STEPPED(name) atomic_load_explicit((p), order))
 #define BACKEND_STORE(name, p, v, order) (STEPPED(name) atomic_store_explicit((p), (v), order))
-#define BACKEND_EXCHANGE(name, p, v, order) \
+#define BACKEND_EXCHANGE(name, p, v, order)                                                        \
     (STEPPED(name) atomic_exchange_explicit((p), (v), order))
 #define BACKEND_ADD(name, p, v, order) (STEPPED(name) atomic_fetch_add_explicit((p), (v), order))
 #define BACKEND_SUB(name, p, v, order) (STEPPED(name) atomic_fetch_sub_explicit((p), (v), order))
-#define BACKEND_OR(name, p, v, order) (STEPPED(name) atomic_fetch_or_explicit((p), (v), order))
+#define BACKEND_OR(name, p, v, order)  (STEPPED(name) atomic_fetch_or_explicit((p), (v), order))
 #define BACKEND_AND(name, p, v, order) (STEPPED(name) atomic_fetch_and_explicit((p), (v), order))
-#define BACKEND_CAS(name, p, expected, v, success, failure) \
+#define BACKEND_CAS(name, p, expected, v, success, failure)                                        \
     (STEPPED(name) atomic_compare_exchange_strong_explicit((p), (expected), (v), success, failure))
 #define BACKEND_FENCE(name) (STEPPED(name) atomic_thread_fence(memory_order_seq_cst))
 #endif
@@ -115,21 +115,21 @@ void async_step(const char *site);
 #define sub_release(p, v) BACKEND_SUB("sub_release", p, v, memory_order_release)
 #define sub_acq_rel(p, v) BACKEND_SUB("sub_acq_rel", p, v, memory_order_acq_rel)
 #define sub_seq_cst(p, v) BACKEND_SUB("sub_seq_cst", p, v, memory_order_seq_cst)
-#define or_acq_rel(p, v) BACKEND_OR("or_acq_rel", p, v, memory_order_acq_rel)
-#define or_seq_cst(p, v) BACKEND_OR("or_seq_cst", p, v, memory_order_seq_cst)
+#define or_acq_rel(p, v)  BACKEND_OR("or_acq_rel", p, v, memory_order_acq_rel)
+#define or_seq_cst(p, v)  BACKEND_OR("or_seq_cst", p, v, memory_order_seq_cst)
 #define and_acq_rel(p, v) BACKEND_AND("and_acq_rel", p, v, memory_order_acq_rel)
 
 /* The order is that of success; a failure is a relaxed load, but an acquire one where success
  * acquires and a seq_cst one for cas_seq_cst. */
-#define cas_relaxed(p, expected, v) \
+#define cas_relaxed(p, expected, v)                                                                \
     BACKEND_CAS("cas_relaxed", p, expected, v, memory_order_relaxed, memory_order_relaxed)
-#define cas_acquire(p, expected, v) \
+#define cas_acquire(p, expected, v)                                                                \
     BACKEND_CAS("cas_acquire", p, expected, v, memory_order_acquire, memory_order_acquire)
-#define cas_release(p, expected, v) \
+#define cas_release(p, expected, v)                                                                \
     BACKEND_CAS("cas_release", p, expected, v, memory_order_release, memory_order_relaxed)
-#define cas_acq_rel(p, expected, v) \
+#define cas_acq_rel(p, expected, v)                                                                \
     BACKEND_CAS("cas_acq_rel", p, expected, v, memory_order_acq_rel, memory_order_acquire)
-#define cas_seq_cst(p, expected, v) \
+#define cas_seq_cst(p, expected, v)                                                                \
     BACKEND_CAS("cas_seq_cst", p, expected, v, memory_order_seq_cst, memory_order_seq_cst)
 
 #define fence_seq_cst() BACKEND_FENCE("fence_seq_cst")

@@ -39,19 +39,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define BLOCK_UNIT CACHE_LINE             /* capacities are multiples of it */
-#define BLOCK_CACHED ((size_t)1 << 20)    /* capacity of the largest class */
-#define CLASSES 52                        /* 64, 128, 192, 256, then four steps per power of two */
-#define CLASS_NONE UINT32_MAX
-#define MAGAZINE_BYTES ((size_t)32 << 10)
+#define BLOCK_UNIT      CACHE_LINE        /* capacities are multiples of it */
+#define BLOCK_CACHED    ((size_t)1 << 20) /* capacity of the largest class */
+#define CLASSES         52                /* 64, 128, 192, 256, then four steps per power of two */
+#define CLASS_NONE      UINT32_MAX
+#define MAGAZINE_BYTES  ((size_t)32 << 10)
 #define MAGAZINE_BLOCKS 32u
-#define DEPOT_BYTES ((size_t)1 << 20)
+#define DEPOT_BYTES     ((size_t)1 << 20)
 #ifndef DEPOT_SLOTS
 #define DEPOT_SLOTS 32u
 #endif
-#define TRIM_LEAST ((int64_t)2 << 20)     /* bytes: what may stay loose */
-#define TRIM_MOST ((int64_t)64 << 20)     /* the same where memory keeps coming and going */
-#define REGRET_NS 50000000u
+#define TRIM_LEAST ((int64_t)2 << 20)  /* bytes: what may stay loose */
+#define TRIM_MOST  ((int64_t)64 << 20) /* the same where memory keeps coming and going */
+#define REGRET_NS  50000000u
 
 struct depot {
     /* Written by any thread; one magazine each, or NULL. */
@@ -72,22 +72,22 @@ struct store {
 
 /* A thread's lists of one class; the thread's alone. */
 struct bin {
-    struct block *loaded;  /* taken from and added to */
-    struct block *spare;   /* NULL, or a full magazine */
-    uint32_t      count;   /* in `loaded` */
-    uint32_t      limit;   /* blocks of a full magazine */
+    struct block *loaded; /* taken from and added to */
+    struct block *spare;  /* NULL, or a full magazine */
+    uint32_t      count;  /* in `loaded` */
+    uint32_t      limit;  /* blocks of a full magazine */
 };
 
 struct cache {
     struct bin bins[CLASSES];
 };
 
-static struct store         default_store = {.may_loose = TRIM_LEAST};
-static THREAD_LOCAL struct cache *own;   /* this thread's lists; NULL: none yet, or no more */
-static THREAD_LOCAL bool    refused;     /* it gets none: it is ending, or there was no key */
-static pthread_key_t        key;
-static bool                 has_key; /* written once, by pthread_once */
-static pthread_once_t       once = PTHREAD_ONCE_INIT;
+static struct store               default_store = {.may_loose = TRIM_LEAST};
+static THREAD_LOCAL struct cache *own;     /* this thread's lists; NULL: none yet, or no more */
+static THREAD_LOCAL bool          refused; /* it gets none: it is ending, or there was no key */
+static pthread_key_t              key;
+static bool                       has_key; /* written once, by pthread_once */
+static pthread_once_t             once = PTHREAD_ONCE_INIT;
 
 /* The smallest class with at least `size` bytes; size is 1 … BLOCK_CACHED. */
 static uint32_t class_of(size_t size)
@@ -170,7 +170,7 @@ static struct block *memory_new(struct store *store, uint32_t size_class, size_t
 static void memory_free(struct store *store, struct block *block)
 {
     const async_allocator *to = &store->allocator;
-    size_t bytes = sizeof *block + block->capacity;
+    size_t                 bytes = sizeof *block + block->capacity;
     if (to->deallocate != NULL) {
         to->deallocate(block, bytes, to->context);
     } else {
@@ -280,7 +280,7 @@ static struct block *block_find(struct store *store, uint32_t size_class)
         }
         return first;
     }
-    struct bin *bin = &cache->bins[size_class];
+    struct bin   *bin = &cache->bins[size_class];
     struct block *block = bin->loaded;
     if (unlikely(block == NULL)) { return refill(bin, size_class); }
     bin->loaded = block->next;
@@ -354,7 +354,8 @@ void block_release(struct block *block, uint64_t count)
 
 struct store *store_default(void) { return &default_store; }
 
-int64_t store_default_held(void) { return load_relaxed(&default_store.held); } /* relaxed: a statistic */
+/* relaxed: a statistic */
+int64_t store_default_held(void) { return load_relaxed(&default_store.held); }
 
 struct store *store_create(const async_allocator *allocator)
 {

@@ -21,11 +21,12 @@ struct store;
 
 /* never fails; retain/release are no-ops on it */
 struct store *store_default(void);
-struct store *store_create(const async_allocator *allocator);  /* NULL: no memory */
+struct store *store_create(const async_allocator *allocator); /* NULL: no memory */
 struct store *store_retain(struct store *store);
 void          store_drop(struct store *store);
-/* Bytes of all blocks of the default store: those in use, and those that are kept to be used again. */
-int64_t       store_default_held(void);
+/* Bytes of all blocks of the default store: those in use, and those that are kept to be used
+ * again. */
+int64_t store_default_held(void);
 
 struct block {
     shared_u64    refs;       /* whoever holds a count adds; who takes it to 0 owns the block */
@@ -33,8 +34,8 @@ struct block {
     uint32_t      chain;      /* of the first block of a magazine: how many blocks it has */
     size_t        capacity;   /* bytes at `data` */
     struct store *store;
-    struct block *next;       /* in a list: the list's owner's */
-    size_t        used;       /* items in it: its only holder's, while it is not shared */
+    struct block *next; /* in a list: the list's owner's */
+    size_t        used; /* items in it: its only holder's, while it is not shared */
     alignas(CACHE_LINE) unsigned char data[];
 };
 
@@ -53,7 +54,7 @@ void block_release(struct block *block, uint64_t count);
 /* As block_retain, for one who has just one count: cheaper where that is the only one. */
 static inline void block_retain_own(struct block *block, uint64_t count)
 {
-    if (load_acquire(&block->refs) == 1) { /* B6 <- B3 */
+    if (load_acquire(&block->refs) == 1) {      /* B6 <- B3 */
         store_relaxed(&block->refs, 1 + count); /* relaxed: the caller's alone */
     } else {
         add_relaxed(&block->refs, count); /* relaxed: the caller has a count already */
@@ -64,7 +65,7 @@ static inline void block_retain_own(struct block *block, uint64_t count)
 static inline void block_fold(struct block *block, uint64_t count)
 {
     if (load_acquire(&block->refs) == count) { /* B6 <- B3 */
-        store_relaxed(&block->refs, 1); /* relaxed: the caller's alone */
+        store_relaxed(&block->refs, 1);        /* relaxed: the caller's alone */
     } else {
         block_release(block, count - 1);
     }

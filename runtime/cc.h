@@ -16,14 +16,14 @@
 #endif
 
 /* What one core may write without disturbing another: two lines, as x86 prefetches in pairs. */
-#define CACHE_LINE 64
+#define CACHE_LINE    64
 #define FALSE_SHARING 128
 
-#define likely(condition) __builtin_expect(!!(condition), 1)
+#define likely(condition)   __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define NEVER_INLINE __attribute__((noinline))
+#define NEVER_INLINE  __attribute__((noinline))
 
 /* A variable of the thread's that is reached with one instruction, from a shared library too. The
  * model checker's threads are not the system's: it exchanges what is in this section. */
@@ -33,7 +33,8 @@
 #define THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
 #endif
 
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t max_size(size_t a, size_t b) { return a > b ? a : b; }

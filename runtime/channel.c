@@ -88,9 +88,9 @@ void channel_discard(struct channel *channel, void *items, size_t count)
 
 void channel_discard_all(struct channel *channel)
 {
-    struct run run;
+    struct run                run;
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    size_t taken;
+    size_t                    taken;
     while ((taken = queue_take(&channel->queue, SIZE_MAX, 1, &run, bounce, NULL)) != 0) {
         channel_taken(channel, taken);
         channel_discard(channel, run.items, taken);
@@ -144,8 +144,7 @@ void channel_after_fork(struct channel *channel)
     /* An end whose last holder was about to say so. A task's write end is nobody's. */
     bool dropped = load_relaxed(&channel->reader.holders) == 0 ||
                    (channel->task == NULL && load_relaxed(&channel->writer.holders) == 0);
-    if ((dropped || load_relaxed(&channel->ended) != ASYNC_OK) &&
-        !queue_closed(&channel->queue)) {
+    if ((dropped || load_relaxed(&channel->ended) != ASYNC_OK) && !queue_closed(&channel->queue)) {
         queue_close(&channel->queue);
     }
     if (queue_closed(&channel->queue) && load_relaxed(&channel->ended) == ASYNC_OK) {

@@ -27,13 +27,13 @@ struct async_writer {
 
 struct async_reader {
     /* last one gone: channel_abandon */
-    shared_u32           holders;
-    uint32_t             magic;    /* READER_MAGIC, or RELEASED_MAGIC after the last release */
-    async_pre_read_fn   *pre;
-    void                *pre_context;
-    async_post_read_fn  *post;
-    void                *post_context;
-    shared_i64           pre_code; /* what a pre callback that failed returned last */
+    shared_u32          holders;
+    uint32_t            magic; /* READER_MAGIC, or RELEASED_MAGIC after the last release */
+    async_pre_read_fn  *pre;
+    void               *pre_context;
+    async_post_read_fn *post;
+    void               *post_context;
+    shared_i64          pre_code; /* what a pre callback that failed returned last */
 };
 
 /* Whether any reader of the process was ever given callbacks: else no run looks for some. */
@@ -43,34 +43,34 @@ struct channel {
     /* Read by everyone, written seldom. */
     /* One for each end that has holders, one for each call in progress that needs it to live past
      * its own end, one for the task that owns it; at 0 `destroy` is called. */
-    shared_u32          refs;
+    shared_u32 refs;
     /* frees its memory; all else is done by then */
-    void              (*destroy)(struct channel *channel);
+    void (*destroy)(struct channel *channel);
     /* whose output this is; NULL: a plain channel. Set once, before the channel is shared */
-    struct async_task  *task;
-    struct store       *store;      /* of copies of what is written */
-    size_t              item_size;
-    size_t              capacity;   /* items; SIZE_MAX: unbounded */
-    async_discard_fn   *discard;
-    async_release_fn   *release;
-    void               *context;    /* of discard and release */
+    struct async_task *task;
+    struct store      *store; /* of copies of what is written */
+    size_t             item_size;
+    size_t             capacity; /* items; SIZE_MAX: unbounded */
+    async_discard_fn  *discard;
+    async_release_fn  *release;
+    void              *context; /* of discard and release */
     /* Where items go that nobody read, if not NULL: a task that passes items on hands them to its
      * input's callback. Holds one count of it. */
-    struct channel     *discards_to;
+    struct channel *discards_to;
     /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is
      * closed */
-    shared_u32          ended;
+    shared_u32 ended;
     /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
-    shared_u32          alarms;
-    char                name[64];
-    struct channel     *next_of_all, *prev_of_all; /* all of the process; fork.c's */
+    shared_u32      alarms;
+    char            name[64];
+    struct channel *next_of_all, *prev_of_all; /* all of the process; fork.c's */
 
     struct async_writer writer;
     struct async_reader reader;
 
-    struct queue        queue;
-    struct waitlist     readers;    /* need: items, of which `capacity` are enough */
-    struct waitlist     writers;    /* need: room */
+    struct queue    queue;
+    struct waitlist readers; /* need: items, of which `capacity` are enough */
+    struct waitlist writers; /* need: room */
     /* Bounded only: items that writers have put or are about to put, and items that were taken;
      * both since the beginning. Room is capacity - (reserved - taken). Each on the line of those
      * who write it. */
@@ -182,8 +182,8 @@ static inline void end_check(uint32_t magic, uint32_t wanted)
 }
 
 /* In the child of a fork, by its only thread: nobody waits any more, and what calls of threads that
- * are gone have left half done is taken back or completed. Each task that waits here is to be added again
- * (waitlist_add_after_fork). */
+ * are gone have left half done is taken back or completed. Each task that waits here is to be added
+ * again (waitlist_add_after_fork). */
 void channel_after_fork(struct channel *channel);
 
 static inline struct channel *channel_of_reader(const async_reader *reader)

@@ -14,10 +14,10 @@
 
 void panic_at(const char *file, int line, const char *format, ...)
 {
-    char text[512];
+    char        text[512];
     const char *slash = strrchr(file, '/');
     if (slash != NULL) { file = slash + 1; }
-    int used = snprintf(text, sizeof text, "async: %s:%d: ", file, line);
+    int    used = snprintf(text, sizeof text, "async: %s:%d: ", file, line);
     size_t length = used < 0 ? 0 : min_size((size_t)used, sizeof text - 2);
 
     va_list arguments;

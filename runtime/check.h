@@ -12,7 +12,7 @@
 _Noreturn void panic_at(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
-#define panic(...) panic_at(__FILE__, __LINE__, __VA_ARGS__)
+#define panic(...)       panic_at(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(condition) (likely(condition) ? (void)0 : panic("broken: %s", #condition))
 #ifdef ASYNC_DEBUG
 #define DEBUG_CHECK(condition) CHECK(condition)

@@ -16,7 +16,8 @@ bool context_inside(const struct async_pool *pool)
     return context.task != NULL && (pool == NULL || context.task->pool == pool);
 }
 
-void context_error(struct async_error *error, const struct async_task *task, int code, uint64_t item)
+void context_error(struct async_error *error, const struct async_task *task, int code,
+                   uint64_t item)
 {
     memset(error, 0, sizeof *error);
     error->status = ASYNC_FAILED;
@@ -43,7 +44,8 @@ void guard_left(struct guard *guard)
 void guard_check(const struct guard *guard)
 {
     if (context.guard != NULL && guard->frame >= context.guard->frame) {
-        panic("a longjmp left a function of task \"%s\"", context.task == NULL ? "" : context.task->out.name);
+        panic("a longjmp left a function of task \"%s\"",
+              context.task == NULL ? "" : context.task->out.name);
     }
 }
 
@@ -51,7 +53,8 @@ bool async_stopping(void)
 {
     const struct async_task *task = context.task;
     if (task == NULL) { return false; }
-    /* relaxed (both): a hint, which comes a moment later at worst. What a removed task makes is kept. */
+    /* relaxed (both): a hint, which comes a moment later at worst. What a removed task makes is
+     * kept. */
     return context.run >= load_relaxed(&task->abort_from) && load_relaxed(&task->stop) != ASYNC_END;
 }
 

@@ -11,28 +11,29 @@ struct worker;
 
 struct guard;
 
-/* What the calling thread has entered (task_enter) while it runs functions of the user's: a frame of
- * task_run each. */
+/* What the calling thread has entered (task_enter) while it runs functions of the user's: a frame
+ * of task_run each. */
 struct inside {
-    struct inside      *outer;
-    struct strand      *strand;
-    struct async_task  *function; /* whose function has called what led here; NULL: none */
+    struct inside     *outer;
+    struct strand     *strand;
+    struct async_task *function; /* whose function has called what led here; NULL: none */
 };
 
 struct context {
-    struct worker     *worker;  /* NULL: a client's thread */
-    struct inside     *inside;  /* the innermost; NULL: none */
-    struct async_task *task;    /* whose function is running; NULL: none */
-    uint64_t           run;     /* number of its run */
-    unsigned           nesting; /* runs on this stack */
-    struct guard      *guard;   /* debug builds: the innermost that is armed */
+    struct worker     *worker;    /* NULL: a client's thread */
+    struct inside     *inside;    /* the innermost; NULL: none */
+    struct async_task *task;      /* whose function is running; NULL: none */
+    uint64_t           run;       /* number of its run */
+    unsigned           nesting;   /* runs on this stack */
+    struct guard      *guard;     /* debug builds: the innermost that is armed */
     uintptr_t          stack_end; /* its lowest address; 0: not known, a client's */
-    unsigned           runs;    /* so far: the clock is not read for each */
-    int                code;    /* of the message */
+    unsigned           runs;      /* so far: the clock is not read for each */
+    int                code;      /* of the message */
     bool               has_message;
     char               message[sizeof(((async_error *)0)->message)];
-    const struct channel *deadlocked; /* compared only: the last wait of this thread was for it, and refused */
-    char               chain[sizeof(((async_error *)0)->message)]; /* why */
+    /* compared only: the last wait of this thread was for it, and refused */
+    const struct channel *deadlocked;
+    char                  chain[sizeof(((async_error *)0)->message)]; /* why */
 };
 
 extern THREAD_LOCAL struct context context;
@@ -45,19 +46,21 @@ static inline bool context_may_nest(void)
 {
     if (context.nesting == 0) { return true; }
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return context.nesting < NESTING_MAX && (context.stack_end == 0 || here - context.stack_end >= STACK_SPARE);
+    return context.nesting < NESTING_MAX &&
+           (context.stack_end == 0 || here - context.stack_end >= STACK_SPARE);
 }
 
 /* Whether the calling thread is inside a run of a task of this pool (NULL: of any). */
 bool context_inside(const struct async_pool *pool);
 
 /* The error that a function's code makes, with the message of async_fail if there is one. */
-void context_error(struct async_error *error, const struct async_task *task, int code, uint64_t item);
+void context_error(struct async_error *error, const struct async_task *task, int code,
+                   uint64_t item);
 
 /* Stands around every call of the user's functions: an exception or pthread_exit that would pass
  * through the runtime ends the program with a message that names the task.
- * A longjmp passes it by unseen; a debug build finds out when the thread calls such a function again
- * from where the guard's frame is gone. */
+ * A longjmp passes it by unseen; a debug build finds out when the thread calls such a function
+ * again from where the guard's frame is gone. */
 struct guard {
     bool          armed;
     const void   *frame; /* both for debug builds */
@@ -65,8 +68,9 @@ struct guard {
 };
 void guard_left(struct guard *guard);
 void guard_check(const struct guard *guard);
-#define GUARD(name)                                                                          \
-    struct guard name __attribute__((cleanup(guard_left))) = {true, __builtin_frame_address(0), NULL}; \
+#define GUARD(name)                                                                                \
+    struct guard name                                                                              \
+        __attribute__((cleanup(guard_left))) = {true, __builtin_frame_address(0), NULL};           \
     guard_enter(&name)
 
 static inline void guard_enter(struct guard *guard)

@@ -261,7 +261,8 @@ static bool starts_nothing(struct async_task *task)
     } /* relaxed: with a sleeper, or the sums move */
     const struct edge *edge = load_relaxed(&head->inputs); /* relaxed: under the lock */
     if (edge == NULL) { return false; } /* a source; or it has let go and will tell */
-    if (draw_unasked(head, (size_t)backlog) > 0) { return false; } /* a draw is to come that asks the inputs */
+    /* a draw is to come that asks the inputs */
+    if (draw_unasked(head, (size_t)backlog) > 0) { return false; }
     if (draw_available(head) >= (task->greedy ? 1 : min_size((size_t)backlog, task_chunk(task)))) {
         return false;
     }

@@ -9,8 +9,8 @@
  * gives the difference back to `missing`, so demand goes on until the reader has its count.
  *
  * What a task schedules it asks of its input, so demand and not chunks travels upstream. The asked
- * number of an edge never falls below what its consumer's backlog still has to draw: it is raised before
- * the backlog and lowered after it.
+ * number of an edge never falls below what its consumer's backlog still has to draw: it is raised
+ * before the backlog and lowered after it.
  *
  * Orders
  *   Q1 missing (seq_cst) <-> Q1: who brings it above 0 sees all that was added before.
@@ -18,26 +18,27 @@
  *      `asked` is relaxed.
  *   Q4 queued, set (acq_rel) <-> Q5 in worker.c, cleared (acq_rel): who finds it set has its change
  *      seen by the worker that clears it before looking.
- *   Q6 size, look (seq_cst) <- S4 of pool.c: the backlog is raised (Q3) before the look, the size is
- *      set before the look at the backlogs: one of the two sees the other.
+ *   Q6 size, look (seq_cst) <- S4 of pool.c: the backlog is raised (Q3) before the look, the size
+ *      is set before the look at the backlogs: one of the two sees the other.
  * Layer: 3 */
 #include "pool.h"
 #include "strand.h"
 
-#define WALK 32 /* producers of a chain that are asked before their consumers are announced */
-#define FORKS 8 /* one above the other, of inputs that a demand is taken back from */
+#define WALK  32 /* producers of a chain that are asked before their consumers are announced */
+#define FORKS 8  /* one above the other, of inputs that a demand is taken back from */
 
 size_t task_chunk(const struct async_task *task)
 {
     if (task->chunk != 0) { return task->chunk; }
-    if (!load_relaxed(&task->limited)) { return SIZE_MAX; } /* relaxed: a chunk's size is chosen, not synchronized */
+    /* relaxed: a chunk's size is chosen, not synchronized */
+    if (!load_relaxed(&task->limited)) { return SIZE_MAX; }
     return max_size(1, STREAM_BYTES / max_size(task->input_size, task->out.item_size));
 }
 
 void task_runnable(struct async_task *task)
 {
     struct async_pool *pool = task->pool;
-    if (load_seq_cst(&pool->size) != 0) { /* Q6 <- S4 of pool.c */
+    if (load_seq_cst(&pool->size) != 0) {              /* Q6 <- S4 of pool.c */
         if (exchange_acq_rel(&task->queued, 1) == 0) { /* Q4 <-> Q5 */
             channel_retain(&task->out);
             pool_push(pool, task);
@@ -62,11 +63,13 @@ static size_t take_missing(struct async_task *task)
         size_t count = (size_t)missing;
         if (load_relaxed(&task->streams) != 0) { /* relaxed: only the sizes depend on it */
             size_t chunk = task_chunk(task);
-            if (chunk != SIZE_MAX) { count = count / chunk * chunk; } /* full chunks: more will be wanted */
+            /* full chunks: more will be wanted */
+            if (chunk != SIZE_MAX) { count = count / chunk * chunk; }
             if (count == 0) { return 0; }
         }
         count = max_size(count, graph_demand_min(task));
-        if (cas_seq_cst(&task->missing, &missing, missing - (int64_t)count)) { return count; } /* Q1. LP of the scheduling */
+        /* Q1. LP of the scheduling */
+        if (cas_seq_cst(&task->missing, &missing, missing - (int64_t)count)) { return count; }
     }
 }
 
@@ -84,18 +87,19 @@ static void announce(struct scheduled *scheduled, unsigned count)
     }
 }
 
-/* Asks the input of the head for count items; its producer is the caller's to schedule. Several inputs are asked
- * by the draw, for what they have not given: so a demand walks along a chain, and never forks. */
+/* Asks the input of the head for count items; its producer is the caller's to schedule. Several
+ * inputs are asked by the draw, for what they have not given: so a demand walks along a chain, and
+ * never forks. */
 static struct async_task *ask_inputs(struct async_task *head, size_t count, bool stream)
 {
     struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
     if (edge == NULL) { return NULL; }
     if (load_acquire(&edge->next) != NULL) { return NULL; } /* G2 <- G1 */
-    add_relaxed(&edge->asked, (int64_t)count); /* relaxed: Q3 publishes it */
+    add_relaxed(&edge->asked, (int64_t)count);              /* relaxed: Q3 publishes it */
     struct async_task *producer = edge->input->task;
     if (producer != NULL) {
-        add_relaxed(&producer->asked, (int64_t)count); /* relaxed: a statistic */
-        store_relaxed(&producer->limited, stream);     /* relaxed: as in task_chunk */
+        add_relaxed(&producer->asked, (int64_t)count);   /* relaxed: a statistic */
+        store_relaxed(&producer->limited, stream);       /* relaxed: as in task_chunk */
         add_seq_cst(&producer->missing, (int64_t)count); /* Q1 */
     }
     return producer;
@@ -104,7 +108,7 @@ static struct async_task *ask_inputs(struct async_task *head, size_t count, bool
 void demand_schedule(struct async_task *task)
 {
     struct scheduled scheduled[WALK];
-    unsigned walked = 0;
+    unsigned         walked = 0;
     while (task != NULL && load_seq_cst(&task->missing) > 0 && task_enter(task)) { /* Q1 */
         size_t count = take_missing(task);
         if (count == 0) {
@@ -118,7 +122,8 @@ void demand_schedule(struct async_task *task)
             next = ask_inputs(head, count, stream);
         }
         add_seq_cst(&task->backlog, (int64_t)count); /* Q3 */
-        if (walked == WALK) { /* a long chain: the later ones are announced first, and look again when input comes */
+        /* a long chain: the later ones are announced first, and look again when input comes */
+        if (walked == WALK) {
             announce(scheduled, walked - 1);
             scheduled[0] = scheduled[walked - 1];
             walked = 1;
@@ -132,7 +137,8 @@ void demand_schedule(struct async_task *task)
 void demand_ask(struct async_task *task, size_t count, bool stream)
 {
     add_relaxed(&task->asked, (int64_t)count); /* relaxed: a statistic */
-    if (load_relaxed(&task->limited) != stream) { store_relaxed(&task->limited, stream); } /* relaxed: as in task_chunk */
+    /* relaxed: as in task_chunk */
+    if (load_relaxed(&task->limited) != stream) { store_relaxed(&task->limited, stream); }
     add_seq_cst(&task->missing, (int64_t)count); /* Q1 */
     demand_schedule(task);
 }
@@ -146,11 +152,12 @@ void demand_unready(struct async_task *task, size_t count)
 void demand_taken(struct edge *edge, size_t count)
 {
     sub_relaxed(&edge->asked, (int64_t)count); /* relaxed: under the draw turn, after the backlog */
-    if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->asked, (int64_t)count); } /* relaxed: a statistic */
+    /* relaxed: a statistic */
+    if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->asked, (int64_t)count); }
 }
 
-/* What a withdrawal leaves: chunks that have their input. Of a source, a chunk for each worker, those
- * that run included; of other inputs, what is there. */
+/* What a withdrawal leaves: chunks that have their input. Of a source, a chunk for each worker,
+ * those that run included; of other inputs, what is there. */
 struct kept {
     size_t backlog, surplus;
 };
@@ -161,12 +168,15 @@ static struct kept kept_by_withdrawal(struct async_task *task, const struct asyn
     if (workers == 0) { return (struct kept){0, 0}; }
     if (head->source.kind == ASYNC_SOURCE_NONE) { return (struct kept){draw_available(head), 0}; }
     size_t chunk = task_chunk(task), surplus;
-    if (__builtin_mul_overflow(chunk, workers, &surplus) || surplus > INT64_MAX) { surplus = INT64_MAX; }
+    if (__builtin_mul_overflow(chunk, workers, &surplus) || surplus > INT64_MAX) {
+        surplus = INT64_MAX;
+    }
     return (struct kept){0, surplus};
 }
 
 /* Takes up to `count` items that are not wanted any more out of the backlog, as far as they are
- * surplus; returns how many, and what was asked of the inputs for them is the caller's to withdraw. */
+ * surplus; returns how many, and what was asked of the inputs for them is the caller's to
+ * withdraw. */
 static size_t cut_backlog(struct async_task *task, struct kept kept, size_t unit)
 {
     int64_t backlog = load_seq_cst(&task->backlog); /* Q3 */
@@ -176,18 +186,18 @@ static size_t cut_backlog(struct async_task *task, struct kept kept, size_t unit
         size_t cut = min_size((size_t)backlog - kept.backlog, (size_t)surplus) / unit * unit;
         if (cut == 0) { return 0; }
         if (cas_seq_cst(&task->backlog, &backlog, backlog - (int64_t)cut)) { /* Q3. LP of the cut */
-            add_seq_cst(&task->missing, (int64_t)cut); /* Q1 */
+            add_seq_cst(&task->missing, (int64_t)cut);                       /* Q1 */
             return cut;
         }
     }
 }
 
-/* Up to count of what was asked of the edge and has not come: how many. The input may end meanwhile, and what was
- * asked of it be asked of the others. */
+/* Up to count of what was asked of the edge and has not come: how many. The input may end
+ * meanwhile, and what was asked of it be asked of the others. */
 static size_t take_back(struct edge *edge, size_t count)
 {
     int64_t asked = load_relaxed(&edge->asked); /* relaxed (all): as in demand_taken */
-    size_t part;
+    size_t  part;
     do {
         part = asked > 0 ? min_size(count, (size_t)asked) : 0;
         if (part == 0) { return 0; }
@@ -198,14 +208,18 @@ static size_t take_back(struct edge *edge, size_t count)
 
 static void withdraw(struct async_task *task, size_t count, unsigned forks);
 
-/* Takes back what was asked of the head's inputs for `*count` items; the producer of the last of them, with *count, is
- * the caller's to go on with; the others' are withdrawn here, but not behind too many forks. */
-static struct async_task *withdraw_from_inputs(struct async_task *head, size_t *count, unsigned forks)
+/* Takes back what was asked of the head's inputs for `*count` items; the producer of the last of
+ * them, with *count, is the caller's to go on with; the others' are withdrawn here, but not behind
+ * too many forks. */
+static struct async_task *withdraw_from_inputs(struct async_task *head, size_t *count,
+                                               unsigned forks)
 {
     struct async_task *next = NULL;
-    size_t left = *count;
+    size_t             left = *count;
     *count = 0;
-    for (struct edge *edge = load_acquire(&head->inputs); edge != NULL && left > 0; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
+    /* G2 <- G1 */
+    for (struct edge *edge = load_acquire(&head->inputs); edge != NULL && left > 0;
+         edge = load_acquire(&edge->next)) {
         if (next != NULL && forks == 0) { break; }
         size_t part = take_back(edge, left);
         if (part == 0) { continue; }
@@ -217,13 +231,14 @@ static struct async_task *withdraw_from_inputs(struct async_task *head, size_t *
     return next;
 }
 
-/* A loop along the chain; where inputs fork, a frame each, up to `forks`: what was asked further up will be made, and
- * be there for the next demand. `held` keeps the inputs of the task above the one that is looked at. */
+/* A loop along the chain; where inputs fork, a frame each, up to `forks`: what was asked further up
+ * will be made, and be there for the next demand. `held` keeps the inputs of the task above the one
+ * that is looked at. */
 static void withdraw(struct async_task *task, size_t count, unsigned forks)
 {
     struct async_task *held = NULL;
     while (task != NULL && count > 0) {
-        sub_relaxed(&task->asked, (int64_t)count); /* relaxed: a statistic */
+        sub_relaxed(&task->asked, (int64_t)count);   /* relaxed: a statistic */
         sub_seq_cst(&task->missing, (int64_t)count); /* Q1 */
         if (!task_enter(task)) { break; }
         struct async_task *head = task_enter_head(task), *next = NULL;
@@ -231,7 +246,9 @@ static void withdraw(struct async_task *task, size_t count, unsigned forks)
         held = head;
         size_t cut = head == NULL ? 0 : cut_backlog(task, kept_by_withdrawal(task, head), 1);
         count = cut;
-        if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) { next = withdraw_from_inputs(head, &count, forks); }
+        if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) {
+            next = withdraw_from_inputs(head, &count, forks);
+        }
         if (cut > 0) {
             demand_schedule(task);
             task_runnable(task); /* a chunk that was cut may have all its input now */

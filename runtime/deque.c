@@ -55,8 +55,8 @@
 #include "mem.h"
 
 struct deque_array {
-    uint64_t            mask;  /* capacity - 1; written before it is published */
-    struct deque_array *older; /* the owner's */
+    uint64_t            mask;                   /* capacity - 1; written before it is published */
+    struct deque_array *older;                  /* the owner's */
     alignas(CACHE_LINE) SHARED(void *) slots[]; /* written by the owner, read by all */
 };
 
@@ -154,9 +154,9 @@ bool deque_push(struct deque *deque, void *job)
 {
     owner_enters(deque);
     DEBUG_CHECK(job != NULL);
-    int64_t bottom = load_relaxed(&deque->bottom);           /* relaxed: the owner's own store */
-    struct deque_array *array = load_relaxed(&deque->array); /* relaxed: the owner's own store */
-    int64_t top = load_acquire(&deque->top);                 /* D2 <- D7 */
+    int64_t             bottom = load_relaxed(&deque->bottom); /* relaxed: the owner's own store */
+    struct deque_array *array = load_relaxed(&deque->array);   /* relaxed: the owner's own store */
+    int64_t             top = load_acquire(&deque->top);       /* D2 <- D7 */
 
     if (unlikely(index_distance(bottom, top) > (int64_t)array->mask)) {
         array = grow(deque, array, top, bottom);
@@ -181,14 +181,14 @@ void *deque_pop(struct deque *deque)
         return NULL;
     }
 
-    int64_t newest = index_add(bottom, -1);
+    int64_t             newest = index_add(bottom, -1);
     struct deque_array *array = load_relaxed(&deque->array); /* relaxed: the owner's own store */
     store_release(&deque->bottom, newest); /* D1 -> D5; LP: of the newest job, whoever gets it */
     STEP("deque_pop: claimed");
-    fence_seq_cst();                       /* D3 <-> D4 */
+    fence_seq_cst();                         /* D3 <-> D4 */
     int64_t top = load_relaxed(&deque->top); /* relaxed: D3 orders it after the store to bottom */
 
-    void *job = NULL;
+    void   *job = NULL;
     int64_t left = index_distance(newest, top); /* jobs that are older than the one claimed */
     if (left >= 0) { job = load_relaxed(slot(array, newest)); } /* relaxed: the owner's own store */
     if (left <= 0) {
@@ -204,7 +204,7 @@ void *deque_pop(struct deque *deque)
 
 enum deque_result deque_steal(struct deque *deque, void **job)
 {
-    int64_t top = load_acquire(&deque->top);       /* D6 <- D7 */
+    int64_t top = load_acquire(&deque->top); /* D6 <- D7 */
     STEP("deque_steal: top");
     fence_seq_cst();                               /* D4 <-> D3 */
     int64_t bottom = load_acquire(&deque->bottom); /* D5 <- D1; LP: steal, empty */
@@ -226,7 +226,8 @@ enum deque_result deque_steal(struct deque *deque, void **job)
 
 size_t deque_size(const struct deque *deque)
 {
-    /* relaxed (both): a snapshot; who rests on it has a fence before it (E1, before the last look in worker.c) */
+    /* relaxed (both): a snapshot; who rests on it has a fence before it (E1, before the last look
+     * in worker.c) */
     int64_t bottom = load_relaxed(&deque->bottom);
     int64_t size = index_distance(bottom, load_relaxed(&deque->top));
     return size > 0 ? (size_t)size : 0;

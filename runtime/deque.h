@@ -27,7 +27,7 @@ struct deque_array;
 struct deque {
     alignas(FALSE_SHARING) shared_i64 top;    /* the oldest; moved up by CAS, by whoever takes it */
     alignas(FALSE_SHARING) shared_i64 bottom; /* one past the newest; written by the owner only */
-    SHARED(struct deque_array *) array;      /* written by the owner; old ones live until destroy */
+    SHARED(struct deque_array *) array; /* written by the owner; old ones live until destroy */
     shared_u32 owners; /* debug builds: threads inside push or pop, never more than one (F61) */
 };
 

@@ -30,22 +30,25 @@ size_t draw_claim(struct async_task *task, size_t count)
     for (;;) {
         if (backlog <= 0) { return 0; }
         size_t part = min_size((size_t)backlog, count);
-        if (cas_seq_cst(&task->backlog, &backlog, backlog - (int64_t)part)) { return part; } /* Q3. LP of the claim */
+        /* Q3. LP of the claim */
+        if (cas_seq_cst(&task->backlog, &backlog, backlog - (int64_t)part)) { return part; }
     }
 }
 
 /* How many of `backlog` items the next run should take: whole chunks that last about 10 to 20 µs,
- * few enough to leave some for the others, and to keep what the run holds at a time within the cache. */
+ * few enough to leave some for the others, and to keep what the run holds at a time within the
+ * cache. */
 size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options)
 {
     const struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    size_t chunk = strand->chunk;
+    size_t                   chunk = strand->chunk;
     if (chunk >= backlog) { return backlog; }
     if (options.single) { return chunk; }
-    size_t chunks = load_relaxed(&end->run_chunks); /* relaxed: an estimate */
+    size_t chunks = load_relaxed(&end->run_chunks);  /* relaxed: an estimate */
     size_t workers = load_relaxed(&end->pool->size); /* relaxed: a number of chunks is chosen */
     if (workers > 1) { chunks = min_size(chunks, backlog / chunk / (2 * workers) + 1); }
-    if (end->emit == NULL || head->source.kind <= ASYNC_SOURCE_NEXT) { /* else it holds a granule and what it emits */
+    /* else it holds a granule and what it emits */
+    if (end->emit == NULL || head->source.kind <= ASYNC_SOURCE_NEXT) {
         size_t bytes = max_size(end->input_size, end->out.item_size);
         chunks = min_size(chunks, max_size(1, STREAM_BYTES / bytes / chunk));
     }
@@ -55,7 +58,8 @@ size_t draw_limit(const struct strand *strand, size_t backlog, struct run_option
 void draw_positions(struct strand *strand, const uint64_t *first)
 {
     for (unsigned i = 0; i < strand->stages; i++) {
-        uint64_t drawn = add_relaxed(&strand->stage[i]->drawn, strand->count); /* relaxed: a count */
+        /* relaxed: a count */
+        uint64_t drawn = add_relaxed(&strand->stage[i]->drawn, strand->count);
         strand->position[i] = first != NULL ? *first : drawn;
     }
 }
@@ -63,11 +67,13 @@ void draw_positions(struct strand *strand, const uint64_t *first)
 /* The next items of an array or range source; fewer than count: its end. */
 static size_t move_cursor(struct async_task *head, size_t count, uint64_t *first)
 {
-    uint64_t at = load_relaxed(&head->cursor); /* relaxed: the items are there since before the task was */
+    /* relaxed: the items are there since before the task was */
+    uint64_t at = load_relaxed(&head->cursor);
     for (;;) {
         size_t part = min_size(count, head->source.count - at);
         *first = at;
-        if (part == 0 || cas_relaxed(&head->cursor, &at, at + part)) { return part; } /* relaxed: as above. LP */
+        /* relaxed: as above. LP */
+        if (part == 0 || cas_relaxed(&head->cursor, &at, at + part)) { return part; }
     }
 }
 
@@ -115,7 +121,7 @@ static enum run_result draw_next(struct strand *strand, size_t want)
         block_release(block, 1);
         return RUN_NOTHING;
     }
-    size_t got = 0;
+    size_t         got = 0;
     struct context before = {.task = context.task, .run = context.run};
     context.task = head;
     context.run = 0;
@@ -156,10 +162,12 @@ static enum run_result draw_next(struct strand *strand, size_t want)
 enum run_result strand_draw(struct strand *strand, struct run_options options)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    size_t backlog = backlog_of(end);
+    size_t             backlog = backlog_of(end);
     if (backlog == 0) { return RUN_NOTHING; }
     size_t want = min_size(backlog, strand->limit);
-    if (head->source.kind > ASYNC_SOURCE_NEXT && !strand->ordered) { return draw_items(strand, want); }
+    if (head->source.kind > ASYNC_SOURCE_NEXT && !strand->ordered) {
+        return draw_items(strand, want);
+    }
 
     if (!turn_take(&head->turn)) { return RUN_NOTHING; }
     enum run_result result = RUN_NOTHING;

@@ -1,10 +1,10 @@
 /* draw_inputs.c: how a run gets its items from the inputs of its head, under the draw turn.
  *
- * A chunk that is short of input keeps what it has in the stash until the rest comes; the edges that
- * may bring it are armed: the waitlists of their inputs tell them. With one input that is all.
+ * A chunk that is short of input keeps what it has in the stash until the rest comes; the edges
+ * that may bring it are armed: the waitlists of their inputs tell them. With one input that is all.
  * With several, a draw looks only at those that may have items (`ready`); each edge that is not at
- * its end is in that list, in `told`, from which draws take it over, or armed. A task that takes its
- * inputs one after the other needs no list: it draws the first that has not ended.
+ * its end is in that list, in `told`, from which draws take it over, or armed. A task that takes
+ * its inputs one after the other needs no list: it draws the first that has not ended.
  *
  * Orders
  *   A1 look, armed (acquire) <- A2 of graph.c: the waiter's fields are free to be set.
@@ -21,7 +21,9 @@
 size_t draw_available(const struct async_task *head)
 {
     size_t available = load_relaxed(&head->stashed); /* relaxed: a snapshot */
-    for (const struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
+    /* G2 <- G1 */
+    for (const struct edge *e = load_acquire(&head->inputs); e != NULL;
+         e = load_acquire(&e->next)) {
         available += channel_available(e->input);
     }
     return available;
@@ -65,7 +67,8 @@ static bool make_room(struct async_task *head, size_t total)
     return true;
 }
 
-/* What was taken when there was no memory goes into the stash, which is empty then. False: there is still none. */
+/* What was taken when there was no memory goes into the stash, which is empty then. False: there is
+ * still none. */
 static bool empty_pocket(struct async_task *head, size_t total)
 {
     size_t count = head->pocketed;
@@ -79,15 +82,17 @@ static bool empty_pocket(struct async_task *head, size_t total)
     return true;
 }
 
-/* Moves items of one input into the stash, up to `total` there; a run that fits is taken as it is. False: no memory. */
-static bool gather(struct async_task *head, struct edge *edge, size_t need, size_t total, size_t unit)
+/* Moves items of one input into the stash, up to `total` there; a run that fits is taken as it is.
+ * False: no memory. */
+static bool gather(struct async_task *head, struct edge *edge, size_t need, size_t total,
+                   size_t unit)
 {
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    struct channel *input = edge->input;
+    struct channel           *input = edge->input;
     if (head->stash.count == 0) {
         struct run run;
-        bool end = false;
-        size_t got = channel_take(input, total, unit, &run, bounce, &end);
+        bool       end = false;
+        size_t     got = channel_take(input, total, unit, &run, bounce, &end);
         if (got == 0) {
             if (end) { store_relaxed(&edge->ended, true); } /* relaxed: under the turn */
             return true;
@@ -115,7 +120,7 @@ static bool gather(struct async_task *head, struct edge *edge, size_t need, size
     }
     while (head->stash.count < need && head->origin_count < ORIGINS) {
         if (!make_room(head, need)) { return false; }
-        bool end = false;
+        bool   end = false;
         size_t count = head->stash.count;
         size_t got = channel_read(input, head->stash.items + count * head->input_size,
                                   min_size(need - count, head->stash_room), &end);
@@ -130,19 +135,22 @@ static bool gather(struct async_task *head, struct edge *edge, size_t need, size
     return true;
 }
 
-/* What the backlog still has to draw and no input was asked for. Of one input that is nothing, but when its
- * producer was fused with the task until now. */
+/* What the backlog still has to draw and no input was asked for. Of one input that is nothing, but
+ * when its producer was fused with the task until now. */
 size_t draw_unasked(const struct async_task *head, size_t backlog)
 {
-    int64_t unasked = (int64_t)backlog - (int64_t)load_relaxed(&head->stashed); /* relaxed: under the turn, or a look */
-    bool tasks = false;
-    for (struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) { /* G2 <- G1 */
+    /* relaxed: under the turn, or a look */
+    int64_t unasked = (int64_t)backlog - (int64_t)load_relaxed(&head->stashed);
+    bool    tasks = false;
+    /* G2 <- G1 */
+    for (struct edge *e = load_acquire(&head->inputs); e != NULL; e = load_acquire(&e->next)) {
         if (load_relaxed(&e->ended)) { continue; } /* relaxed: under the turn, or a look */
         if (e->input->task != NULL) {
             tasks = true;
             unasked -= load_relaxed(&e->asked); /* relaxed: see demand.c, Q3 */
         } else {
-            unasked -= (int64_t)min_size(channel_available(e->input), backlog); /* it gives what it has, and is asked for nothing */
+            /* it gives what it has, and is asked for nothing */
+            unasked -= (int64_t)min_size(channel_available(e->input), backlog);
         }
     }
     return tasks && unasked > 0 ? (size_t)unasked : 0;
@@ -170,7 +178,8 @@ static void meet(struct async_task *head, struct edge *edge)
         return;
     }
     head->askables++;
-    head->asked_edges += load_relaxed(&edge->asked); /* relaxed: of the time when it was the only one */
+    /* relaxed: of the time when it was the only one */
+    head->asked_edges += load_relaxed(&edge->asked);
     make_askable(head, edge);
 }
 
@@ -197,7 +206,8 @@ static void ask(struct async_task *head, struct edge *edge, size_t count, bool s
 /* Unordered, each gives its share; ordered, the first of them all. */
 static void spread(struct async_task *head, size_t count, bool stream)
 {
-    size_t share = head->ordered ? count : count / head->askables, rest = head->ordered ? 0 : count % head->askables;
+    size_t share = head->ordered ? count : count / head->askables,
+           rest = head->ordered ? 0 : count % head->askables;
     for (size_t left = head->askables; left > 0 && count > 0;) {
         struct edge *edge = head->askable;
         if (load_relaxed(&edge->ended)) { /* relaxed: under the turn */
@@ -219,14 +229,16 @@ static void spread(struct async_task *head, size_t count, bool stream)
 static void ask_several(const struct async_task *end, struct async_task *head, size_t backlog)
 {
     if (head->askables == 0) { return; }
-    if (load_relaxed(&head->taken_back) != 0) { /* relaxed (here and below): as the counts of the edges */
+    /* relaxed (here and below): as the counts of the edges */
+    if (load_relaxed(&head->taken_back) != 0) {
         int64_t back = load_relaxed(&head->taken_back);
         sub_relaxed(&head->taken_back, back);
         head->asked_edges -= back;
     }
     int64_t unasked = (int64_t)backlog - (int64_t)head->stash.count - head->asked_edges;
     if (unasked > 0 && head->plain > 0) { unasked = (int64_t)draw_unasked(head, backlog); }
-    if (unasked > 0) { spread(head, (size_t)unasked, load_relaxed(&end->limited)); } /* relaxed: as in task_chunk */
+    /* relaxed: as in task_chunk */
+    if (unasked > 0) { spread(head, (size_t)unasked, load_relaxed(&end->limited)); }
 }
 
 /* Lets the end of the strand be looked at again when the input has `need` items or has ended. */
@@ -252,7 +264,7 @@ static void take_stash(struct strand *strand, struct async_task *head, size_t co
     strand->input = (struct run){head->stash.block, head->stash.items, count};
     strand->writable = true;
     strand->origin_count = 0;
-    size_t to_move = count;
+    size_t   to_move = count;
     unsigned used = 0;
     for (unsigned i = 0; i < head->origin_count && to_move > 0; i++) {
         size_t part = min_size(to_move, head->origins[i].count);
@@ -262,7 +274,8 @@ static void take_stash(struct strand *strand, struct async_task *head, size_t co
         if (head->origins[i].count == 0) { used = i + 1; }
     }
     if (left > 0) {
-        memmove(head->origins, head->origins + used, (head->origin_count - used) * sizeof *head->origins);
+        memmove(head->origins, head->origins + used,
+                (head->origin_count - used) * sizeof *head->origins);
         head->origin_count -= used;
         block_retain(head->stash.block, 1);
         head->stash.items += count * head->input_size;
@@ -272,11 +285,12 @@ static void take_stash(struct strand *strand, struct async_task *head, size_t co
 }
 
 /* Takes what one input has, as far as it is needed; learns of its end. False: no memory. */
-static bool draw_edge(struct async_task *end, struct async_task *head, struct edge *edge, size_t need, size_t total)
+static bool draw_edge(struct async_task *end, struct async_task *head, struct edge *edge,
+                      size_t need, size_t total)
 {
     size_t before = head->stash.count, chunk = task_chunk(end);
     if (before >= need) { return true; }
-    bool ok = gather(head, edge, need, total, total >= chunk ? chunk : 1);
+    bool   ok = gather(head, edge, need, total, total >= chunk ? chunk : 1);
     size_t taken = head->stash.count - before + head->pocketed;
     if (taken > 0) {
         demand_taken(edge, taken);
@@ -298,11 +312,12 @@ static bool draw_edge(struct async_task *end, struct async_task *head, struct ed
 static enum run_result draw_stash(struct strand *strand, size_t want, size_t backlog, bool last)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    size_t have = min_size(head->stash.count, want);
+    size_t             have = min_size(head->stash.count, want);
     strand->planned = draw_claim(end, last ? backlog : have);
     if (strand->planned == 0) { return RUN_NOTHING; }
     take_stash(strand, head, min_size(have, strand->planned));
-    if (strand->count < strand->planned) { /* a backlog that was cut meanwhile has its items: not the end yet */
+    /* a backlog that was cut meanwhile has its items: not the end yet */
+    if (strand->count < strand->planned) {
         strand->ended = true;
         strand->end_status = head->end_seen;
     }
@@ -313,15 +328,17 @@ static enum run_result draw_stash(struct strand *strand, size_t want, size_t bac
 /* An input whose callbacks were set after the strand was prepared: the next run draws it. */
 static bool is_late(const struct strand *strand, const struct edge *edge)
 {
-    return !strand->called_back && (edge->input->reader.pre != NULL || edge->input->reader.post != NULL);
+    return !strand->called_back &&
+           (edge->input->reader.pre != NULL || edge->input->reader.post != NULL);
 }
 
-static enum run_result draw_one(struct strand *strand, struct edge *edge, size_t want, size_t need, size_t backlog,
-                                struct run_options options)
+static enum run_result draw_one(struct strand *strand, struct edge *edge, size_t want, size_t need,
+                                size_t backlog, struct run_options options)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    struct channel *input = edge->input;
-    size_t chunk = strand->chunk, there = channel_available(input), available = there + head->stash.count, total = want;
+    struct channel    *input = edge->input;
+    size_t             chunk = strand->chunk, there = channel_available(input),
+           available = there + head->stash.count, total = want;
     if (end->greedy) {
         total = min_size(want, max_size(available, 1));
     } else if (available < want) {
@@ -334,9 +351,12 @@ static enum run_result draw_one(struct strand *strand, struct edge *edge, size_t
         return RUN_STARVED;
     }
     bool ended = load_relaxed(&edge->ended); /* relaxed: under the turn */
-    if (head->stash.count >= need || ended) { return draw_stash(strand, want, backlog, head->stash.count < need); }
+    if (head->stash.count >= need || ended) {
+        return draw_stash(strand, want, backlog, head->stash.count < need);
+    }
     if (options.arm) { arm(edge, end, need - head->stash.count); }
-    return RUN_INPUT; /* input that has come meanwhile has told the edge, which makes the task runnable */
+    /* input that has come meanwhile has told the edge, which makes the task runnable */
+    return RUN_INPUT;
 }
 
 /* ---- several inputs ---- */
@@ -355,8 +375,10 @@ static void make_ready(struct async_task *head, struct edge *edge)
 /* What was told since the last draw is ready, the oldest first. */
 static void take_told(struct async_task *head)
 {
-    if (load_relaxed(&head->told) == NULL) { return; } /* relaxed: who pushes makes the task runnable after it */
-    struct edge *newest = exchange_seq_cst(&head->told, NULL), *oldest = NULL; /* A3 <- A3 of graph.c */
+    /* relaxed: who pushes makes the task runnable after it */
+    if (load_relaxed(&head->told) == NULL) { return; }
+    /* A3 <- A3 of graph.c */
+    struct edge *newest = exchange_seq_cst(&head->told, NULL), *oldest = NULL;
     while (newest != NULL) {
         struct edge *edge = newest;
         newest = edge->next_told;
@@ -399,7 +421,8 @@ static bool draw_as_they_come(struct strand *strand, size_t want, size_t need, s
 static bool draw_in_turn(struct strand *strand, size_t want, size_t need, size_t backlog)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    struct edge *edge = head->current != NULL ? head->current : load_acquire(&head->inputs); /* G2 <- G1 */
+    /* G2 <- G1 */
+    struct edge *edge = head->current != NULL ? head->current : load_acquire(&head->inputs);
     while (head->stash.count < need && head->origin_count < ORIGINS) {
         bool ended = load_relaxed(&edge->ended); /* relaxed: under the turn, as below */
         if (!ended) {
@@ -421,30 +444,38 @@ static bool draw_in_turn(struct strand *strand, size_t want, size_t need, size_t
 static enum run_result draw_several(struct strand *strand, size_t want, size_t need, size_t backlog)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    size_t total = want > strand->chunk ? want - want % strand->chunk : want;
+    size_t             total = want > strand->chunk ? want - want % strand->chunk : want;
     take_told(head);
     ask_several(end, head, backlog);
-    bool ok = head->ordered ? draw_in_turn(strand, total, need, backlog) : draw_as_they_come(strand, total, need, backlog);
+    bool ok = head->ordered ? draw_in_turn(strand, total, need, backlog)
+                            : draw_as_they_come(strand, total, need, backlog);
     if (!ok) { return RUN_STARVED; }
-    bool last = load_relaxed(&head->live) == 0 && head->stash.count < need; /* relaxed: under the turn */
+    /* relaxed: under the turn */
+    bool last = load_relaxed(&head->live) == 0 && head->stash.count < need;
     /* Inputs that took turns item by item make a shorter chunk. */
     if (head->stash.count < need && !last && head->origin_count < ORIGINS) { return RUN_INPUT; }
     return draw_stash(strand, want, backlog, last);
 }
 
-enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog, struct run_options options)
+enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog,
+                            struct run_options options)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    size_t need = end->greedy ? 1 : min_size(min_size(backlog, strand->chunk), want);
+    size_t             need = end->greedy ? 1 : min_size(min_size(backlog, strand->chunk), want);
     if (!empty_pocket(head, need)) { return RUN_STARVED; }
     struct edge *first = load_acquire(&head->inputs); /* G2 <- G1 */
-    if (unlikely(load_acquire(&first->next) != NULL)) { return draw_several(strand, want, need, backlog); } /* G2 <- G1 */
+    /* G2 <- G1 */
+    if (unlikely(load_acquire(&first->next) != NULL)) {
+        return draw_several(strand, want, need, backlog);
+    }
     size_t unasked = draw_unasked(head, backlog);
-    if (unlikely(unasked > 0)) { demand_ask_edge(first, unasked, load_relaxed(&end->limited)); } /* relaxed: as in task_chunk */
+    /* relaxed: as in task_chunk */
+    if (unlikely(unasked > 0)) { demand_ask_edge(first, unasked, load_relaxed(&end->limited)); }
     return draw_one(strand, first, want, need, backlog, options);
 }
 
-/* The task is at its end, nobody draws any more: what is left of the stash goes where it came from. */
+/* The task is at its end, nobody draws any more: what is left of the stash goes where it came
+ * from. */
 void draw_let_go(struct async_task *task)
 {
     unsigned char *items = task->stash.items;

@@ -21,8 +21,8 @@
  *          E1                              E2
  *          looks again: no change          reads waiters: 0
  *      Forbidden: both, for then the waiter sleeps and nobody wakes it.
- *   E1 prepare, fence (seq_cst)       <-> S1 of worker.c: a push looks at `waiters` itself, behind a
- *      fence of its own.
+ *   E1 prepare, fence (seq_cst)       <-> S1 of worker.c: a push looks at `waiters` itself, behind
+ *      a fence of its own.
  *   E3 notify, epoch (release)         -> E4 prepare, epoch (acquire): a key that is new already
  *      brings the change with it: the waiter's second look, which comes after, finds it.
  *   E3 notify, epoch (release)         -> E5 wait, epoch (acquire): whoever was notified sees the
@@ -47,7 +47,7 @@ uint32_t event_prepare(struct event *event)
 {
     add_relaxed(&event->waiters, 1); /* relaxed: E1 orders it before the second look */
     STEP("event_prepare: announced");
-    fence_seq_cst();                 /* E1 <-> E2 */
+    fence_seq_cst(); /* E1 <-> E2 */
     STEP("event_prepare: fenced");
     return load_acquire(&event->epoch); /* E4 <- E3 */
 }

@@ -1,12 +1,13 @@
 /* execute.c: a run's items on their way through the functions of its strand.
  *
- * The run is cut into granules: one chunk, or, where chunks are small, so many as fit into the first-level
- * cache. A granule passes through all stages before the next one is touched; a stage calls its
- * function once for each chunk of the granule. Between stages items lie in a scratch buffer, or
- * stay where they are when the stage works in place; the end writes into the block that becomes the strand's output.
+ * The run is cut into granules: one chunk, or, where chunks are small, so many as fit into the
+ * first-level cache. A granule passes through all stages before the next one is touched; a stage
+ * calls its function once for each chunk of the granule. Between stages items lie in a scratch
+ * buffer, or stay where they are when the stage works in place; the end writes into the block that
+ * becomes the strand's output.
  *
- * What stops a run early (a failure, a cancel, a removal) stops it at a chunk: what was complete goes
- * on to the end, what was not begun goes to the discard callback of its producer.
+ * What stops a run early (a failure, a cancel, a removal) stops it at a chunk: what was complete
+ * goes on to the end, what was not begun goes to the discard callback of its producer.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -25,13 +26,15 @@ static bool passes(const struct async_task *task)
 
 static bool works_in_place(const struct async_task *task)
 {
-    return passes(task) || (task->in_place && task->emit == NULL && task->input_size == task->out.item_size);
+    return passes(task) ||
+           (task->in_place && task->emit == NULL && task->input_size == task->out.item_size);
 }
 
 static bool has_callbacks(const struct async_task *head)
 {
-    if (likely(!load_relaxed(&readers_call_back))) { return false; } /* relaxed: as the callbacks, set before the run */
-    const struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
+    /* relaxed: as the callbacks, set before the run */
+    if (likely(!load_relaxed(&readers_call_back))) { return false; }
+    const struct edge *edge = load_acquire(&head->inputs);   /* G2 <- G1 */
     for (; edge != NULL; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
         if (edge->input->reader.pre != NULL || edge->input->reader.post != NULL) { return true; }
     }
@@ -52,11 +55,12 @@ static bool inherits(const struct strand *strand)
 bool strand_prepare(struct strand *strand)
 {
     const struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    struct store *store = end->out.store;
-    size_t largest = head->input_size, bytes;
+    struct store            *store = end->out.store;
+    size_t                   largest = head->input_size, bytes;
     strand->called_back = has_callbacks(head);
     if (!queue_prepare(&strand->stage[0]->out.queue)) { return false; }
-    /* One for a range's items, for a first copy of what must not be written to, for each stage that needs another place. */
+    /* One for a range's items, for a first copy of what must not be written to, for each stage that
+     * needs another place. */
     size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back ? 1 : 0;
     for (unsigned i = strand->stages; i-- > 0;) {
         largest = max_size(largest, strand->stage[i]->out.item_size);
@@ -95,8 +99,9 @@ void strand_free(struct strand *strand)
 void strand_discard_input(struct strand *strand, size_t from)
 {
     struct async_task *head = strand->stage[strand->stages - 1];
-    size_t size = head->input_size, at = 0;
-    /* What a source's function gave, where nothing else was to become of it, is an output of the task. */
+    size_t             size = head->input_size, at = 0;
+    /* What a source's function gave, where nothing else was to become of it, is an output of the
+     * task. */
     if (head->source.kind == ASYNC_SOURCE_NEXT && passes(head) && from < strand->count) {
         channel_discard(&head->out, strand->input.items + from * size, strand->count - from);
     }
@@ -104,7 +109,8 @@ void strand_discard_input(struct strand *strand, size_t from)
         size_t end = at + strand->origins[i].count;
         if (from < end) {
             size_t first = max_size(from, at);
-            channel_discard(strand->origins[i].channel, strand->input.items + first * size, end - first);
+            channel_discard(strand->origins[i].channel, strand->input.items + first * size,
+                            end - first);
         }
         at = end;
     }
@@ -126,7 +132,7 @@ static void emit_into(struct async_emitter *emitter, struct block *block, size_t
 static void emit_settle(struct strand *strand)
 {
     struct async_emitter *emitter = &strand->emitter;
-    size_t used = emitter->holds - emitter->room;
+    size_t                used = emitter->holds - emitter->room;
     if (emitter->block == strand->out) {
         strand->produced = used;
     } else {
@@ -152,7 +158,7 @@ static NEVER_INLINE async_status emit_beyond(struct async_emitter *emitter,
 {
     struct strand *strand = emitter->strand;
     struct pieces *pieces = &strand->pieces;
-    size_t size = emitter->item_size, part = emitter->room, rest = n - part, bytes;
+    size_t         size = emitter->item_size, part = emitter->room, rest = n - part, bytes;
     if (__builtin_mul_overflow(max_size(rest, max_size(1, STREAM_BYTES / size)), size, &bytes)) {
         return ASYNC_NO_MEMORY;
     }
@@ -199,7 +205,8 @@ struct pass {
 
 static bool aborted(const struct strand *strand, const struct async_task *task)
 {
-    return unlikely(strand->number >= load_relaxed(&task->abort_from)); /* relaxed: a chunk more or less */
+    /* relaxed: a chunk more or less */
+    return unlikely(strand->number >= load_relaxed(&task->abort_from));
 }
 
 static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)
@@ -210,8 +217,8 @@ static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)
 }
 
 /* One call of the function of an `each` task for each item: how many were done. */
-static size_t call_each(const struct async_task *task, const unsigned char *in, unsigned char *out, size_t count,
-                        int *code)
+static size_t call_each(const struct async_task *task, const unsigned char *in, unsigned char *out,
+                        size_t count, int *code)
 {
     for (size_t i = 0; i < count; i++) {
         if (unlikely((*code = task->each(in, out, task->out.context)) != 0)) { return i; }
@@ -221,9 +228,10 @@ static size_t call_each(const struct async_task *task, const unsigned char *in, 
     return count;
 }
 
-/* One chunk through the stage's function. Returns its code, with the items that were done before it. */
-ALWAYS_INLINE int call(struct strand *strand, const struct async_task *task, const unsigned char *in,
-                       unsigned char *out, size_t count, size_t *done)
+/* One chunk through the stage's function. Returns its code, with the items that were done before
+ * it. */
+ALWAYS_INLINE int call(struct strand *strand, const struct async_task *task,
+                       const unsigned char *in, unsigned char *out, size_t count, size_t *done)
 {
     int code = 0;
     if (task->batch != NULL) {
@@ -241,14 +249,14 @@ static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass
     struct async_task *task = strand->stage[stage];
     size_t in_size = task->input_size, out_size = task->out.item_size, left = pass->count;
     const unsigned char *in = pass->in;
-    unsigned char *out = pass->out;
+    unsigned char       *out = pass->out;
     while (left > 0) {
         if (aborted(strand, task)) {
             pass->stop = true;
             break;
         }
         size_t count = min_size(strand->chunk, left), done = 0;
-        int code = call(strand, task, in, out, count, &done);
+        int    code = call(strand, task, in, out, count, &done);
         pass->chunks++;
         if (unlikely(code != 0)) {
             done = min_size(done, count - 1);
@@ -264,12 +272,13 @@ static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass
     pass->done = pass->made = pass->count - left;
 }
 
-/* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may shrink. */
+/* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may
+ * shrink. */
 static void pass_called_back(struct strand *strand, struct pass *pass, size_t offset)
 {
-    unsigned stage = strand->stages - 1;
+    unsigned           stage = strand->stages - 1;
     struct async_task *task = strand->stage[stage];
-    struct pass whole = *pass;
+    struct pass        whole = *pass;
     while (whole.done < whole.count && !whole.stop) {
         if (aborted(strand, task)) {
             whole.stop = true;
@@ -277,11 +286,13 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
         }
         size_t count = min_size(strand->chunk, whole.count - whole.done);
         /* The callbacks of the input that the chunk's first item came from. */
-        size_t at = offset + whole.done;
+        size_t   at = offset + whole.done;
         unsigned o = 0;
-        while (o + 1 < strand->origin_count && at >= strand->origins[o].count) { at -= strand->origins[o++].count; }
+        while (o + 1 < strand->origin_count && at >= strand->origins[o].count) {
+            at -= strand->origins[o++].count;
+        }
         struct async_reader *reader = &strand->origins[o].channel->reader;
-        unsigned char *items = strand->input.items + (offset + whole.done) * task->input_size;
+        unsigned char       *items = strand->input.items + (offset + whole.done) * task->input_size;
         int code = reader->pre == NULL ? 0 : reader->pre(count, reader->pre_context);
         if (code != 0) {
             fail(strand, stage, code, strand->position[stage] + whole.done);
@@ -294,7 +305,8 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
             kept = min_size(kept, count);
         }
         struct pass chunk = {.in = items, .count = kept};
-        if (whole.out != NULL) { chunk.out = whole.out + whole.made * task->out.item_size; } /* NULL: an emit task */
+        /* NULL: an emit task */
+        if (whole.out != NULL) { chunk.out = whole.out + whole.made * task->out.item_size; }
         if (passes(task)) {
             memcpy(chunk.out, chunk.in, kept * task->out.item_size);
             chunk.done = chunk.made = kept;
@@ -309,8 +321,10 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
         whole.failed = chunk.failed;
         size_t failed = chunk.failed ? 1 : 0, read = chunk.done + failed;
         if (chunk.stop && kept < count) {
-            /* What the callback left over lies together; in the places behind it there are no items any more. */
-            channel_discard(strand->origins[o].channel, items + read * task->input_size, kept - read);
+            /* What the callback left over lies together; in the places behind it there are no items
+             * any more. */
+            channel_discard(strand->origins[o].channel, items + read * task->input_size,
+                            kept - read);
             whole.done += count - failed;
         } else {
             whole.done += chunk.stop ? chunk.done : count;
@@ -321,7 +335,8 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
 
 /* What a stage was given by the one before it and did not read goes back there; what the head did
  * not read is the caller's to discard. */
-static void discard_rest(struct strand *strand, unsigned stage, unsigned char *items, size_t from, size_t count)
+static void discard_rest(struct strand *strand, unsigned stage, unsigned char *items, size_t from,
+                         size_t count)
 {
     if (from >= count || stage + 1 == strand->stages) { return; }
     struct async_task *producer = strand->stage[stage + 1];
@@ -337,21 +352,22 @@ __attribute__((noinline)) static void fill_range(unsigned char *to, uint64_t fir
 
 /* What is the same for all granules of a run. */
 struct route {
-    unsigned char *out[FUSE_MAX]; /* where a stage puts its output; NULL: where its input lies. Not of the end */
-    uint32_t       passes;        /* a bit for each stage without a function */
-    bool           called_back;   /* the head's chunks see the callbacks of the input's reader */
+    /* where a stage puts its output; NULL: where its input lies. Not of the end */
+    unsigned char *out[FUSE_MAX];
+    uint32_t       passes;      /* a bit for each stage without a function */
+    bool           called_back; /* the head's chunks see the callbacks of the input's reader */
     uint64_t       chunks[FUSE_MAX], made[FUSE_MAX];
 };
 
 static void route_plan(struct strand *strand, struct route *route)
 {
-    bool range = strand->input.items == NULL, writable = strand->writable || range;
+    bool     range = strand->input.items == NULL, writable = strand->writable || range;
     unsigned flip = range ? 1 : 0;
     route->passes = 0;
     route->called_back = strand->origin_count > 0 && strand->called_back;
     for (unsigned i = strand->stages; i-- > 0;) {
         const struct async_task *task = strand->stage[i];
-        bool called_back = route->called_back && i + 1 == strand->stages;
+        bool                     called_back = route->called_back && i + 1 == strand->stages;
         if (passes(task)) { route->passes |= 1u << i; }
         route->out[i] = NULL;
         if (i > 0 && (called_back || (!passes(task) && !(works_in_place(task) && writable)))) {
@@ -373,26 +389,31 @@ static void pass_on(struct strand *strand, unsigned stage, struct pass *pass)
     }
     if (pass->out != pass->in) { memcpy(pass->out, pass->in, pass->count * task->out.item_size); }
     pass->done = pass->made = pass->count;
-    pass->chunks = strand->chunk >= pass->count ? 1 : (pass->count + strand->chunk - 1) / strand->chunk;
+    pass->chunks = strand->chunk >= pass->count ? 1
+                                                : (pass->count + strand->chunk - 1) / strand->chunk;
 }
 
 /* The stage has stopped in the pass. */
-static NEVER_INLINE void stop_pass(struct strand *strand, unsigned stage, struct pass *pass, unsigned char *in)
+static NEVER_INLINE void stop_pass(struct strand *strand, unsigned stage, struct pass *pass,
+                                   unsigned char *in)
 {
     struct async_task *task = strand->stage[stage];
     pass->stop = true;
     discard_rest(strand, stage, in, pass->done + (pass->failed ? 1 : 0), pass->count);
-    if (load_relaxed(&task->dropped) && task->emit == NULL) { /* relaxed: a moment later does as well */
+    /* relaxed: a moment later does as well */
+    if (load_relaxed(&task->dropped) && task->emit == NULL) {
         channel_discard(&task->out, pass->out, pass->made);
         pass->made = 0;
     }
 }
 
-/* Passes one granule through all stages. Returns how many of its items the head has read; *stop: the last granule. */
-static size_t pass_granule(struct strand *strand, struct route *route, size_t offset, size_t count, bool *stop)
+/* Passes one granule through all stages. Returns how many of its items the head has read; *stop:
+ * the last granule. */
+static size_t pass_granule(struct strand *strand, struct route *route, size_t offset, size_t count,
+                           bool *stop)
 {
     struct async_task *head = strand->stage[strand->stages - 1], *end = strand->stage[0];
-    unsigned char *to = NULL, *at;
+    unsigned char     *to = NULL, *at;
     if (end->emit == NULL) {
         to = strand->out == NULL ? strand->input.items : strand->out->data;
         to += strand->produced * end->out.item_size;
@@ -406,8 +427,12 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
     size_t read = count;
     for (unsigned i = strand->stages; i-- > 0;) {
         struct async_task *task = strand->stage[i];
-        bool first = i + 1 == strand->stages;
-        struct pass pass = {.in = at, .out = i == 0 ? to : route->out[i] != NULL ? route->out[i] : at, .count = count};
+        bool               first = i + 1 == strand->stages;
+        struct pass        pass = {.in = at,
+                                   .out = i == 0                  ? to
+                                          : route->out[i] != NULL ? route->out[i]
+                                                                  : at,
+                                   .count = count};
         context.task = task;
         if (unlikely(first && route->called_back)) {
             pass_called_back(strand, &pass, offset);
@@ -437,8 +462,8 @@ void strand_execute(struct strand *strand)
 {
     struct async_task *end = strand->stage[0];
     struct async_task *outer_task = context.task;
-    uint64_t outer_run = context.run;
-    struct route route;
+    uint64_t           outer_run = context.run;
+    struct route       route;
     route_plan(strand, &route);
     if (end->emit != NULL) {
         strand->emitter.strand = strand;
@@ -469,16 +494,21 @@ void strand_execute(struct strand *strand)
             strand->pieces.first = (struct run){strand->out, strand->out->data, strand->produced};
             strand->out = NULL;
         } else {
-            strand->pieces.first = (struct run){strand->input.block, strand->input.items, strand->produced};
+            strand->pieces.first = (struct run){strand->input.block, strand->input.items,
+                                                strand->produced};
             strand->input.block = NULL;
         }
     }
-    for (struct block *block = strand->pieces.more; block != NULL; block = block->next) { total += block->used; }
+    for (struct block *block = strand->pieces.more; block != NULL; block = block->next) {
+        total += block->used;
+    }
     strand->produced = total;
     if (end->emit != NULL) {
         route.made[0] = total;
         size_t expected = load_relaxed(&end->emitted); /* relaxed (both): an estimate */
-        if (total != expected) { store_relaxed(&end->emitted, max_size(total, expected - expected / 8)); }
+        if (total != expected) {
+            store_relaxed(&end->emitted, max_size(total, expected - expected / 8));
+        }
     }
     for (unsigned i = 0; i < strand->stages; i++) {
         add_relaxed(&strand->stage[i]->chunks, route.chunks[i]); /* relaxed: a statistic */

@@ -6,14 +6,15 @@
  *
  * Orders
  *   G1 link, edge (release) -> G2 walk (acquire): the edge's fields.
- *   A2 told, armed (release) -> A1 in draw_inputs.c, look (acquire): the waiter's fields are free to be set.
- *   A3 told, pushed (seq_cst) -> A3 in draw_inputs.c, taken (seq_cst): the edge; before the look at the backlog
- *      (Q3 of demand.c): who raises it later draws, and takes what was pushed.
+ *   A2 told, armed (release) -> A1 in draw_inputs.c, look (acquire): the waiter's fields are free
+ *      to be set.
+ *   A3 told, pushed (seq_cst) -> A3 in draw_inputs.c, taken (seq_cst): the edge; before the look at
+ *      the backlog (Q3 of demand.c): who raises it later draws, and takes what was pushed.
  *   A4 listed, set (acq_rel) <- A4 in draw_inputs.c, cleared (release): the edge is in no list.
  *   G3 version (release) -> G4 (acquire): the edge that made the sums old.
  *   G5 holders (acq_rel) <-> G5: what all holders did is over before the end is abandoned.
- *   G6 exposed, set (seq_cst) <-> G6: once and for all, by anyone; task_fused_with says why its look
- *      is relaxed.
+ *   G6 exposed, set (seq_cst) <-> G6: once and for all, by anyone; task_fused_with says why its
+ *      look is relaxed.
  *   G7 wanted (acq_rel) <-> G7: the last one to go sees what the others did.
  * Layer: 3 */
 #include "check.h"
@@ -25,9 +26,10 @@
 
 #include <string.h>
 
-static os_mutex   lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t   walks;       /* through the graph; under the lock */
-static shared_u32 version = 1; /* moves when an edge is added to a task that others may read already */
+static os_mutex lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t walks; /* through the graph; under the lock */
+/* moves when an edge is added to a task that others may read already */
+static shared_u32 version = 1;
 
 void graph_lock(void) { os_mutex_lock(&lock); }
 void graph_unlock(void) { os_mutex_unlock(&lock); }
@@ -42,8 +44,10 @@ void reader_hold(struct channel *channel)
 static void drop(struct channel *channel, bool unwanted)
 {
     struct async_task *task = channel->task;
-    if (task != NULL && !unwanted && sub_acq_rel(&task->wanted, 1) == 1) { graph_unwanted(task); } /* G7 <-> G7 */
-    uint32_t before = sub_acq_rel(&channel->reader.holders, 1); /* G5 <-> G5: the last one sees what the others did */
+    /* G7 <-> G7 */
+    if (task != NULL && !unwanted && sub_acq_rel(&task->wanted, 1) == 1) { graph_unwanted(task); }
+    /* G5 <-> G5: the last one sees what the others did */
+    uint32_t before = sub_acq_rel(&channel->reader.holders, 1);
     CHECK(before != 0);
     if (before != 1) { return; }
     channel->reader.magic = RELEASED_MAGIC;
@@ -53,13 +57,14 @@ static void drop(struct channel *channel, bool unwanted)
 
 void reader_drop(struct channel *channel) { drop(channel, false); }
 
-/* Under the lock: takes back what the task wants of its inputs, and what those want that nobody wants any
- * more, and so on; these are out of the count at once. The list of them, each with one count more. */
+/* Under the lock: takes back what the task wants of its inputs, and what those want that nobody
+ * wants any more, and so on; these are out of the count at once. The list of them, each with one
+ * count more. */
 static struct async_task *take_back_wishes(struct async_task *task)
 {
     struct async_task *list = NULL, *last = NULL;
     for (struct async_task *at = task; at != NULL; at = at == task ? list : at->next_unwanted) {
-        struct edge *edge = load_relaxed(&at->inputs); /* relaxed: under the lock */
+        struct edge *edge = load_relaxed(&at->inputs);           /* relaxed: under the lock */
         for (; edge != NULL; edge = load_relaxed(&edge->next)) { /* relaxed: under the lock */
             struct async_task *producer = edge->input->task;
             if (edge->let || producer == NULL) { continue; }
@@ -89,8 +94,8 @@ static void stop_all(struct async_task *list)
     }
 }
 
-/* The task is taken out of the count and stopped at once, and so is everything upstream that only it
- * wanted; runs that are inside finish, and with the last one the inputs go. */
+/* The task is taken out of the count and stopped at once, and so is everything upstream that only
+ * it wanted; runs that are inside finish, and with the last one the inputs go. */
 void graph_unwanted(struct async_task *task)
 {
     graph_lock();
@@ -108,20 +113,26 @@ void graph_list_edge(struct edge *edge)
 {
     struct async_task *consumer = edge->consumer;
     if (exchange_acq_rel(&edge->listed, true)) { return; } /* A4 <- A4 */
-    struct edge *first = load_relaxed(&consumer->told); /* relaxed: compared by the CAS */
-    do { edge->next_told = first; } while (!cas_seq_cst(&consumer->told, &first, edge)); /* A3 -> A3 */
+    struct edge *first = load_relaxed(&consumer->told);    /* relaxed: compared by the CAS */
+    do {
+        edge->next_told = first;
+        /* A3 -> A3 */
+    } while (!cas_seq_cst(&consumer->told, &first, edge));
 }
 
 static void edge_told(struct waiter *waiter)
 {
-    struct edge *edge = container_of(waiter, struct edge, waiter);
+    struct edge       *edge = container_of(waiter, struct edge, waiter);
     struct async_task *runner = edge->runner, *consumer = edge->consumer;
-    struct channel *input = edge->input;
+    struct channel    *input = edge->input;
     store_release(&edge->armed, false); /* A2 -> A1: from here on it may be armed anew */
     graph_list_edge(edge);
     task_runnable(runner);
     /* It was armed for a strand that ends further down, and draws for its own output now. */
-    if (unlikely(runner != consumer && load_seq_cst(&consumer->backlog) > 0)) { task_runnable(consumer); } /* Q3 of demand.c */
+    /* Q3 of demand.c */
+    if (unlikely(runner != consumer && load_seq_cst(&consumer->backlog) > 0)) {
+        task_runnable(consumer);
+    }
     channel_release(&runner->out);
     waitlist_serve(&input->readers); /* the task may take nothing: who is behind it looks too */
 }
@@ -170,8 +181,8 @@ static void begin_visit(struct async_task *task, struct async_task *below)
     task->walk_max = task->min_count;
 }
 
-/* The largest min_count of the task and of all upstream of it, under the lock; of those too, so that each task
- * is visited once between two changes. Depth first; the way back is in the tasks. */
+/* The largest min_count of the task and of all upstream of it, under the lock; of those too, so
+ * that each task is visited once between two changes. Depth first; the way back is in the tasks. */
 static size_t sum_up(struct async_task *task, uint32_t now)
 {
     struct async_task *at = task;
@@ -180,7 +191,7 @@ static size_t sum_up(struct async_task *task, uint32_t now)
         struct edge *edge = at->walk_edge;
         if (edge != NULL) {
             struct async_task *producer = edge->input->task;
-            size_t largest = 0;
+            size_t             largest = 0;
             if (producer != NULL && !demand_min_known(producer, now, &largest)) {
                 begin_visit(producer, at);
                 at = producer;
@@ -219,10 +230,16 @@ struct edge *graph_link(struct async_task *consumer, struct channel *input)
     if (input->task != NULL) {
         add_relaxed(&input->task->consumers, 1); /* relaxed: under the graph lock */
         /* Of its first input only: with a further one it is not run as one with either. */
-        if (consumer->fused && load_relaxed(&consumer->inputs) == NULL) { input->task->fused_consumer = consumer; } /* relaxed: under the lock */
-        if (input->task->pool != consumer->pool || (consumer->fused && load_relaxed(&input->task->foreign))) { /* relaxed: under the lock */
+        /* relaxed: under the lock */
+        if (consumer->fused && load_relaxed(&consumer->inputs) == NULL) {
+            input->task->fused_consumer = consumer;
+        }
+        /* relaxed: under the lock */
+        if (input->task->pool != consumer->pool ||
+            (consumer->fused && load_relaxed(&input->task->foreign))) {
             for (struct async_task *at = consumer; at != NULL; at = at->fused_consumer) {
-                store_relaxed(&at->foreign, true); /* relaxed: it decides who helps; the task is announced after it */
+                /* relaxed: it decides who helps; the task is announced after it */
+                store_relaxed(&at->foreign, true);
             }
         }
     }
@@ -232,7 +249,7 @@ struct edge *graph_link(struct async_task *consumer, struct channel *input)
     store_release(last == NULL ? &consumer->inputs : &last->next, edge); /* G1 -> G2 */
     graph_list_edge(edge);
     uint32_t now = load_relaxed(&version); /* relaxed: written under the same lock */
-    size_t above = 0;
+    size_t   above = 0;
     if (last == NULL && (input->task == NULL || demand_min_known(input->task, now, &above))) {
         set_demand_min(consumer, max_size(consumer->min_count, above), now);
     }
@@ -242,8 +259,9 @@ struct edge *graph_link(struct async_task *consumer, struct channel *input)
 /* Whether `task` is `of` or upstream of it, under the lock. */
 static bool is_upstream(const struct async_task *task, struct async_task *of)
 {
-    if (task != of && load_relaxed(&task->consumers) == 0) { return false; } /* relaxed: under the lock */
-    uint64_t walk = ++walks;
+    /* relaxed: under the lock */
+    if (task != of && load_relaxed(&task->consumers) == 0) { return false; }
+    uint64_t           walk = ++walks;
     struct async_task *list = of; /* visited, and their inputs to be looked at */
     of->visited = walk;
     of->walk_next = NULL;
@@ -267,8 +285,9 @@ static bool is_upstream(const struct async_task *task, struct async_task *of)
 static bool collect_one(struct channel *channel, struct channel ***found, size_t *count)
 {
     if ((*count & (*count - 1)) == 0) { /* a power of two: full */
-        size_t room = *count == 0 ? 1 : *count * 2;
-        struct channel **larger = mem_zalloc(room * sizeof(struct channel *), alignof(struct channel *));
+        size_t           room = *count == 0 ? 1 : *count * 2;
+        struct channel **larger = mem_zalloc(room * sizeof(struct channel *),
+                                             alignof(struct channel *));
         if (larger == NULL) { return false; }
         if (*count > 0) { memcpy(larger, *found, *count * sizeof **found); }
         mem_free(*found);
@@ -285,11 +304,13 @@ bool graph_collect(struct channel *channel, struct channel ***found, size_t *cou
     *count = 0;
     graph_lock();
     uint64_t walk = ++walks;
-    bool ok = collect_one(channel, found, count);
+    bool     ok = collect_one(channel, found, count);
     for (size_t i = 0; ok && i < *count; i++) {
         const struct async_task *task = (*found)[i]->task;
-        const struct edge *edge = task == NULL ? NULL : load_relaxed(&task->inputs); /* relaxed: under the lock */
-        for (; ok && edge != NULL; edge = load_relaxed(&edge->next)) {               /* relaxed: as above */
+        /* relaxed: under the lock */
+        const struct edge *edge = task == NULL ? NULL : load_relaxed(&task->inputs);
+        /* relaxed: as above */
+        for (; ok && edge != NULL; edge = load_relaxed(&edge->next)) {
             struct async_task *producer = edge->input->task;
             if (producer != NULL) {
                 if (producer->visited == walk) { continue; }
@@ -307,8 +328,8 @@ void graph_let_go(struct async_task *task)
 {
     graph_lock();
     struct async_task *unwanted = take_back_wishes(task);
-    struct edge *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
-    store_relaxed(&task->inputs, NULL);              /* relaxed: under the lock */
+    struct edge       *edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
+    store_relaxed(&task->inputs, NULL);                    /* relaxed: under the lock */
     task->last_input = NULL;
     if (edge != NULL && edge->input->task != NULL && edge->input->task->fused_consumer == task) {
         edge->input->task->fused_consumer = NULL;
@@ -319,9 +340,15 @@ void graph_let_go(struct async_task *task)
         struct edge *next = load_relaxed(&edge->next); /* relaxed: no longer shared */
         edge_disarm(edge);
         int64_t asked = load_relaxed(&edge->asked); /* relaxed: no longer shared */
-        if (asked > 0 && edge->input->task != NULL) { demand_withdraw(edge->input->task, (size_t)asked); }
-        if (asked < 0 && edge->input->task != NULL) { demand_unready(edge->input->task, (size_t)-asked); } /* taken in another input's stead */
-        if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->consumers, 1); } /* relaxed: a count */
+        if (asked > 0 && edge->input->task != NULL) {
+            demand_withdraw(edge->input->task, (size_t)asked);
+        }
+        /* taken in another input's stead */
+        if (asked < 0 && edge->input->task != NULL) {
+            demand_unready(edge->input->task, (size_t)-asked);
+        }
+        /* relaxed: a count */
+        if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->consumers, 1); }
         drop(edge->input, edge->let);
         mem_free(edge);
         edge = next;
@@ -330,30 +357,37 @@ void graph_let_go(struct async_task *task)
 
 async_status async_task_add_input(async_task *task, async_reader *input)
 {
-    if (task == NULL || input == NULL || task->source.kind != ASYNC_SOURCE_NONE) { return ASYNC_INVALID; }
+    if (task == NULL || input == NULL || task->source.kind != ASYNC_SOURCE_NONE) {
+        return ASYNC_INVALID;
+    }
     struct channel *channel = channel_of_reader(input);
     if (channel->item_size != task->input_size) { return ASYNC_INVALID; }
     if (!task_enter(task)) { return ASYNC_CLOSED; }
     async_status status = ASYNC_OK;
-    bool added = false;
+    bool         added = false;
     graph_lock();
     const struct edge *edge = NULL;
-    if (channel->task == NULL || load_relaxed(&channel->task->consumers) > 0) { /* relaxed: under the lock */
+    /* relaxed: under the lock */
+    if (channel->task == NULL || load_relaxed(&channel->task->consumers) > 0) {
         edge = load_relaxed(&task->inputs); /* relaxed: under the lock */
-        while (edge != NULL && edge->input != channel) { edge = load_relaxed(&edge->next); } /* relaxed: as above */
+        /* relaxed: as above */
+        while (edge != NULL && edge->input != channel) { edge = load_relaxed(&edge->next); }
     }
     if (edge == NULL) {
         if (channel->task != NULL && is_upstream(task, channel->task)) {
             status = ASYNC_CYCLE;
         } else {
-            /* A task with two inputs draws them itself, and its producers put their output into channels. */
+            /* A task with two inputs draws them itself, and its producers put their output into
+             * channels. */
             struct edge *first = load_relaxed(&task->inputs); /* relaxed: under the lock */
-            if (first->input->task != NULL) { store_seq_cst(&first->input->task->exposed, true); } /* G6: once and for all */
+            /* G6: once and for all */
+            if (first->input->task != NULL) { store_seq_cst(&first->input->task->exposed, true); }
             if (channel->task != NULL) { store_seq_cst(&channel->task->exposed, true); } /* G6 */
             if (graph_link(task, channel) == NULL) {
                 status = ASYNC_NO_MEMORY;
             } else {
-                store_release(&version, load_relaxed(&version) + 1); /* G3 -> G4; relaxed: written under the lock */
+                /* G3 -> G4; relaxed: written under the lock */
+                store_release(&version, load_relaxed(&version) + 1);
                 added = true;
             }
         }

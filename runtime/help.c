@@ -51,7 +51,7 @@ void help_end(struct helping *help)
 static bool push(struct helping *help, struct help_step step)
 {
     if (help->count == help->room) {
-        size_t bytes;
+        size_t            bytes;
         struct help_step *larger = NULL;
         if (size_mul(help->room, 2 * sizeof *larger, &bytes)) {
             larger = mem_zalloc(bytes, alignof(struct help_step));
@@ -78,13 +78,15 @@ static bool may_help(const struct async_pool *pool)
 static bool first_visit(struct async_task *task, uint64_t search)
 {
     if (search == 0) { return true; }
-    if (load_relaxed(&task->helped) == search) { return false; } /* relaxed: a mark of this thread's */
+    /* relaxed: a mark of this thread's */
+    if (load_relaxed(&task->helped) == search) { return false; }
     store_relaxed(&task->helped, search); /* relaxed: as above */
     return true;
 }
 
-/* The task lacks input. The next task upstream of it, with a count, and `step` is on the trail; NULL: there is
- * none, and the count of the step's task is given back. step->edge: where to begin (`next`: behind it). */
+/* The task lacks input. The next task upstream of it, with a count, and `step` is on the trail;
+ * NULL: there is none, and the count of the step's task is given back. step->edge: where to begin
+ * (`next`: behind it). */
 static struct async_task *go_up(struct helping *help, struct help_step step, bool next,
                                 uint64_t *search, enum run_result *result)
 {
@@ -96,7 +98,8 @@ static struct async_task *go_up(struct helping *help, struct help_step step, boo
     if (head != NULL) {
         struct edge *first = load_acquire(&head->inputs), *edge = first; /* G2 <- G1 of graph.c */
         /* The edges of a task stay while it is not at its end: the same head has the same ones. */
-        if (head == step.head) { edge = next ? load_acquire(&step.edge->next) : step.edge; } /* G2 <- G1 */
+        /* G2 <- G1 */
+        if (head == step.head) { edge = next ? load_acquire(&step.edge->next) : step.edge; }
         if (first != NULL && load_acquire(&first->next) != NULL && *search == 0) { /* G2 <- G1 */
             *search = add_relaxed(&searches, 1) + 1; /* relaxed: a number */
         }
@@ -123,7 +126,7 @@ static struct async_task *go_up(struct helping *help, struct help_step step, boo
 static enum run_result search_on(struct helping *help, struct run_options options)
 {
     struct help_step step = {.task = help->root};
-    uint64_t search = 0;
+    uint64_t         search = 0;
     if (help->count > 0) { step = help->steps[--help->count]; }
     for (;;) {
         enum run_result result = RUN_NOTHING;
@@ -150,7 +153,7 @@ static enum run_result search_on(struct helping *help, struct run_options option
 enum run_result help_search(struct helping *help, struct run_options options)
 {
     if (options.arm) { forget(help); } /* all that waits for input is to be told of it */
-    bool anew = help->count == 0;
+    bool            anew = help->count == 0;
     enum run_result result = search_on(help, options);
     return result == RUN_NOTHING && !anew ? search_on(help, options) : result;
 }

@@ -25,10 +25,7 @@ void *mem_zalloc(size_t size, size_t alignment)
     return memory != NULL ? memset(memory, 0, size) : NULL;
 }
 
-void mem_free(void *memory)
-{
-    free(memory);
-}
+void mem_free(void *memory) { free(memory); }
 
 void mem_trim(void)
 {

@@ -25,8 +25,9 @@ void os_yield(void);
 /* Sleeps about so long. Not a cancellation point, unlike nanosleep: none of these calls is. */
 void os_sleep_ns(uint64_t ns);
 
-/* Between two looks at what another thread holds for a moment only: yields at first, then sleeps, so
- * that a thread of a higher priority doesn't keep the holder from the CPU. *looks: 0 at first. */
+/* Between two looks at what another thread holds for a moment only: yields at first, then sleeps,
+ * so that a thread of a higher priority doesn't keep the holder from the CPU. *looks: 0 at
+ * first. */
 void os_pause(unsigned *looks);
 
 /* CPUs that this process may use: the affinity mask, limited by the cgroup's quota (v2 and v1,
@@ -54,16 +55,16 @@ uintptr_t os_stack_end(void);
 /* Whether the calling thread is the only one of the process; false where that can't be seen. */
 bool os_thread_alone(void);
 
-/* What every fork() of the process calls from now on: `prepare` before it, in the thread that forks;
- * `parent` and `child` after it. Of several callers' functions, `prepare` runs last first, the
- * others first first. In the child of glibc's fork() malloc and stdio are usable. */
+/* What every fork() of the process calls from now on: `prepare` before it, in the thread that
+ * forks; `parent` and `child` after it. Of several callers' functions, `prepare` runs last first,
+ * the others first first. In the child of glibc's fork() malloc and stdio are usable. */
 void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 /* A plain mutex, for cold paths. */
 typedef pthread_mutex_t os_mutex;
-void os_mutex_init(os_mutex *mutex);
-void os_mutex_destroy(os_mutex *mutex);
-void os_mutex_lock(os_mutex *mutex);
-void os_mutex_unlock(os_mutex *mutex);
+void                    os_mutex_init(os_mutex *mutex);
+void                    os_mutex_destroy(os_mutex *mutex);
+void                    os_mutex_lock(os_mutex *mutex);
+void                    os_mutex_unlock(os_mutex *mutex);
 
 #endif

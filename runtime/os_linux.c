@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_S     UINT64_C(1000000000)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 _Static_assert(sizeof(shared_u32) == 4, "a futex word has 32 bits");
@@ -90,10 +90,7 @@ void os_futex_wake(shared_u32 *word, unsigned count)
     if (errno != EFAULT) { panic("futex wake: %s", strerror(errno)); }
 }
 
-void os_yield(void)
-{
-    sched_yield();
-}
+void os_yield(void) { sched_yield(); }
 
 /* By hand, as libc's is a cancellation point: who is cancelled in a read leaves it first. */
 void os_sleep_ns(uint64_t ns)
@@ -139,7 +136,7 @@ unsigned os_cpu_affinity_cached(void)
 {
     static THREAD_LOCAL unsigned count; /* 0: not looked at yet */
     static THREAD_LOCAL time_t   second;
-    struct timespec now = {0, 0};
+    struct timespec              now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     if (unlikely(count == 0 || now.tv_sec != second)) {
         count = os_cpu_affinity();
@@ -162,7 +159,7 @@ static bool read_line(const char *path, char *line, size_t size)
 /* quota / period, rounded up. UINT_MAX: no limit. */
 static unsigned quota_cpus(const char *quota, const char *period)
 {
-    char *end;
+    char     *end;
     long long share = strtoll(quota, &end, 10);
     if (end == quota || share <= 0) { return UINT_MAX; } /* "max", or v1's -1 */
     long long whole = strtoll(period, &end, 10);
@@ -194,10 +191,10 @@ static unsigned group_cpus(const char *directory, bool v2)
 static unsigned groups_cpus(const char *mount, const char *path, bool v2)
 {
     char directory[PATH_MAX];
-    int length = snprintf(directory, sizeof directory, "%s%s", mount, path);
+    int  length = snprintf(directory, sizeof directory, "%s%s", mount, path);
     if (length < 0 || (size_t)length >= sizeof directory) { return UINT_MAX; }
 
-    size_t root = strlen(mount);
+    size_t   root = strlen(mount);
     unsigned least = UINT_MAX;
     for (;;) {
         unsigned cpus = group_cpus(directory, v2);
@@ -244,7 +241,7 @@ unsigned os_cgroup_cpus(const char *root)
         if (!v2 && !listed(controllers, "cpu")) { continue; }
 
         const char *const *mounts = v2 ? v2_mounts : v1_mounts;
-        size_t count = v2 ? COUNT(v2_mounts) : COUNT(v1_mounts);
+        size_t             count = v2 ? COUNT(v2_mounts) : COUNT(v1_mounts);
         for (size_t i = 0; i < count; i++) {
             snprintf(path, sizeof path, "%s%s", root, mounts[i]);
             unsigned cpus = groups_cpus(path, group, v2);
@@ -307,7 +304,7 @@ bool os_thread_start(os_thread *thread, void (*run)(void *), void *argument, siz
     start->argument = argument;
     if (name != NULL) { memcpy(start->name, name, strnlen(name, sizeof start->name - 1)); }
 
-    bool started = false;
+    bool           started = false;
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) == 0) {
         if (stack_size == 0 || set_stack_size(&attributes, stack_size)) {
@@ -341,8 +338,8 @@ void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void)
 uintptr_t os_stack_end(void)
 {
     pthread_attr_t attributes;
-    void *lowest = NULL;
-    size_t size;
+    void          *lowest = NULL;
+    size_t         size;
     if (pthread_getattr_np(pthread_self(), &attributes) != 0) { return 0; }
     if (pthread_attr_getstack(&attributes, &lowest, &size) != 0) { lowest = NULL; }
     pthread_attr_destroy(&attributes);
@@ -357,22 +354,10 @@ bool os_thread_alone(void)
 
 /* ── Mutex ───────────────────────────────────────────────────────────────────────────────────── */
 
-void os_mutex_init(os_mutex *mutex)
-{
-    CHECK(pthread_mutex_init(mutex, NULL) == 0);
-}
+void os_mutex_init(os_mutex *mutex) { CHECK(pthread_mutex_init(mutex, NULL) == 0); }
 
-void os_mutex_destroy(os_mutex *mutex)
-{
-    CHECK(pthread_mutex_destroy(mutex) == 0);
-}
+void os_mutex_destroy(os_mutex *mutex) { CHECK(pthread_mutex_destroy(mutex) == 0); }
 
-void os_mutex_lock(os_mutex *mutex)
-{
-    CHECK(pthread_mutex_lock(mutex) == 0);
-}
+void os_mutex_lock(os_mutex *mutex) { CHECK(pthread_mutex_lock(mutex) == 0); }
 
-void os_mutex_unlock(os_mutex *mutex)
-{
-    CHECK(pthread_mutex_unlock(mutex) == 0);
-}
+void os_mutex_unlock(os_mutex *mutex) { CHECK(pthread_mutex_unlock(mutex) == 0); }

@@ -9,12 +9,12 @@
  *   S4 size (seq_cst) -> Q6 of demand.c: who looks before it pushes or pokes by the old size, and
  *      set_size looks at all tasks after the change.
  * Layer: 3 */
+#include "pool.h"
 #include "check.h"
 #include "context.h"
 #include "fork.h"
 #include "mem.h"
 #include "os.h"
-#include "pool.h"
 #include "strand.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ void pool_retain(struct async_pool *pool)
 
 void pool_release(struct async_pool *pool)
 {
-    if (sub_acq_rel(&pool->refs, 1) != 1) { return; } /* P2 <-> P2: the last one sees what the others did */
+    /* P2 <-> P2: the last one sees what the others did */
+    if (sub_acq_rel(&pool->refs, 1) != 1) { return; }
     fork_forget_pool(pool);
     while (pool->lost != NULL) {
         struct worker *worker = pool->lost;
@@ -54,8 +55,9 @@ unsigned pool_window(const struct async_pool *pool)
     return 4 * (load_relaxed(&pool->size) + 1); /* relaxed: a number of chunks is chosen */
 }
 
-/* The task behind `task` in the pool's list, or the first one (NULL), with a count; gives the count of `task` back. A task that
- * is counted stays in the list, so a walk needs no memory, and meets every task that is there from its beginning to its end. */
+/* The task behind `task` in the pool's list, or the first one (NULL), with a count; gives the count
+ * of `task` back. A task that is counted stays in the list, so a walk needs no memory, and meets
+ * every task that is there from its beginning to its end. */
 static struct async_task *next_task(struct async_pool *pool, struct async_task *task)
 {
     os_mutex_lock(&pool->mutex);
@@ -63,7 +65,8 @@ static struct async_task *next_task(struct async_pool *pool, struct async_task *
     for (; next != NULL; next = next->next_in_pool) {
         /* One whose last count is gone waits for this mutex to leave the list. */
         uint32_t refs = load_relaxed(&next->out.refs); /* relaxed: the CAS decides */
-        while (refs != 0 && !cas_relaxed(&next->out.refs, &refs, refs + 1)) {} /* relaxed: under the mutex it cannot be freed */
+        /* relaxed: under the mutex it cannot be freed */
+        while (refs != 0 && !cas_relaxed(&next->out.refs, &refs, refs + 1)) {}
         if (refs != 0) { break; }
     }
     os_mutex_unlock(&pool->mutex);
@@ -137,11 +140,15 @@ static bool options_valid(const async_pool_options *o)
     for (size_t i = 0; i < 4; i++) {
         if (o->reserved[i] != 0) { return false; }
     }
-    if (o->allocator != NULL && (o->allocator->allocate == NULL || o->allocator->deallocate == NULL)) { return false; }
+    if (o->allocator != NULL &&
+        (o->allocator->allocate == NULL || o->allocator->deallocate == NULL)) {
+        return false;
+    }
     return o->stack_size <= SIZE_MAX / 2 && o->window <= INT32_MAX;
 }
 
-async_status async_pool_create(async_pool **out, unsigned workers, const async_pool_options *options)
+async_status async_pool_create(async_pool **out, unsigned workers,
+                               const async_pool_options *options)
 {
     if (out == NULL) { return ASYNC_INVALID; }
     *out = NULL;
@@ -220,10 +227,11 @@ size_t async_pool_num_tasks(const async_pool *pool)
 /* ---- tasks ---- */
 
 /* Makes a task of the pool's; `hidden` ones are not counted. */
-async_status pool_add(struct async_pool *pool, struct async_task **out, const async_task_options *options, bool greedy)
+async_status pool_add(struct async_pool *pool, struct async_task **out,
+                      const async_task_options *options, bool greedy)
 {
     struct async_task *task;
-    async_status status = task_create(&task, pool, options, greedy);
+    async_status       status = task_create(&task, pool, options, greedy);
     if (status != ASYNC_OK) { return status; }
     task->hidden = greedy;
     os_mutex_lock(&pool->mutex);
@@ -248,13 +256,14 @@ async_status pool_add(struct async_pool *pool, struct async_task **out, const as
     return ASYNC_OK;
 }
 
-async_status async_pool_add_task(async_pool *pool, async_reader **out, const async_task_options *options)
+async_status async_pool_add_task(async_pool *pool, async_reader **out,
+                                 const async_task_options *options)
 {
     if (out == NULL) { return ASYNC_INVALID; }
     *out = NULL;
     if (pool == NULL) { return ASYNC_INVALID; }
     struct async_task *task;
-    async_status status = pool_add(pool, &task, options, false);
+    async_status       status = pool_add(pool, &task, options, false);
     if (status == ASYNC_OK) { *out = &task->out.reader; }
     return status;
 }
@@ -271,7 +280,9 @@ async_status async_pool_cancel(async_pool *pool)
 {
     if (pool == NULL) { return ASYNC_INVALID; }
     if (load_seq_cst(&pool->closing) != 0) { return ASYNC_CLOSED; } /* P1 */
-    for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) { task_cancel(t); }
+    for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
+        task_cancel(t);
+    }
     return ASYNC_OK;
 }
 
@@ -297,7 +308,8 @@ static struct state state_of(struct async_pool *pool)
     struct state state = {0};
     for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
         if (task_inside(t)) { state.inside = true; }
-        state.drawn += load_relaxed(&t->drawn); /* relaxed: a run that is over has been acquired by X5 */
+        /* relaxed: a run that is over has been acquired by X5 */
+        state.drawn += load_relaxed(&t->drawn);
         state.backlog += load_seq_cst(&t->backlog); /* Q3 */
         state.live += task_live(t);
     }
@@ -306,18 +318,19 @@ static struct state state_of(struct async_pool *pool)
 
 static bool at_rest(const struct state *before, const struct state *after)
 {
-    return !before->inside && !after->inside && before->drawn == after->drawn && before->backlog == after->backlog &&
-           before->live == after->live;
+    return !before->inside && !after->inside && before->drawn == after->drawn &&
+           before->backlog == after->backlog && before->live == after->live;
 }
 
-/* Runs what was asked for, as far as it has its input, with the workers. A task that lacks input may get it, after
- * it was looked at, from a run that is over before its own task is looked at: hence the states. */
+/* Runs what was asked for, as far as it has its input, with the workers. A task that lacks input
+ * may get it, after it was looked at, from a run that is over before its own task is looked at:
+ * hence the states. */
 static void drain(struct async_pool *pool)
 {
     for (;;) {
         struct state before = state_of(pool);
-        uint32_t key = event_prepare(&pool->progress);
-        bool more = false, starved = false;
+        uint32_t     key = event_prepare(&pool->progress);
+        bool         more = false, starved = false;
         for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
             enum run_result result = task_run(t, (struct run_options){.arm = true});
             if (result == RUN_DONE) { more = true; }
@@ -343,7 +356,7 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     if (context_inside(pool)) { return ASYNC_DEADLOCK; }
     os_mutex_lock(&pool->mutex);
     uint32_t open = 0;
-    bool first = cas_seq_cst(&pool->closing, &open, 1); /* P1 */
+    bool     first = cas_seq_cst(&pool->closing, &open, 1); /* P1 */
     os_mutex_unlock(&pool->mutex);
     if (!first) { return ASYNC_CLOSED; }
     struct async_pool *outer = destroying;
@@ -374,9 +387,14 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
     /* Jobs that nobody will do any more. */
     struct async_task *task;
     while ((task = pool_take_injected(pool)) != NULL) { channel_release(&task->out); }
-    for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) { /* relaxed: nobody adds one any more */
-        struct async_task *left; /* by workers that a fork has taken away; others have emptied theirs */
-        while ((left = deque_pop(&load_relaxed(&pool->slots[i])->deque)) != NULL) { channel_release(&left->out); } /* relaxed: as above */
+    /* relaxed: nobody adds one any more */
+    for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) {
+        /* by workers that a fork has taken away; others have emptied theirs */
+        struct async_task *left;
+        /* relaxed: as above */
+        while ((left = deque_pop(&load_relaxed(&pool->slots[i])->deque)) != NULL) {
+            channel_release(&left->out);
+        }
     }
     destroying = outer;
     store_seq_cst(&pool->closing, 2); /* P1 */
@@ -387,15 +405,17 @@ async_status async_pool_destroy(async_pool *pool, async_ending how)
 /* ---- the child of a fork ---- */
 
 /* Every worker but the one that forked, if it was one, is gone, and so is whoever was changing the
- * pool without its mutex. Jobs stay where they are, with the counts of their tasks: who works here later
- * finds them, or the end does. */
+ * pool without its mutex. Jobs stay where they are, with the counts of their tasks: who works here
+ * later finds them, or the end does. */
 void pool_after_fork(struct async_pool *pool)
 {
     /* relaxed (all): there is one thread */
     store_relaxed(&pool->size, 0);
     store_relaxed(&pool->searching, 0);
     int64_t injected = (int64_t)queue_after_fork(&pool->injector);
-    for (struct async_task *t = load_relaxed(&pool->overflow); t != NULL; t = t->next_job) { injected++; }
+    for (struct async_task *t = load_relaxed(&pool->overflow); t != NULL; t = t->next_job) {
+        injected++;
+    }
     store_relaxed(&pool->injected, injected);
     pool->idle = pool->progress = (struct event){0};
     for (uint32_t i = 0; i < load_relaxed(&pool->slots_made); i++) {
@@ -408,7 +428,8 @@ void pool_after_fork(struct async_pool *pool)
     struct worker *worker = pool->workers;
     pool->workers = NULL;
     while (worker != NULL) {
-        struct worker *next = worker->next_of_all, **to = worker == context.worker ? &pool->workers : &pool->lost;
+        struct worker *next = worker->next_of_all,
+                      **to = worker == context.worker ? &pool->workers : &pool->lost;
         worker->next_of_all = *to;
         *to = worker;
         worker = next;
@@ -419,5 +440,7 @@ void pool_after_fork(struct async_pool *pool)
         context.worker->quit = true;
     }
     /* A destroy that another thread had begun is not going on; it may be begun again. */
-    if (load_relaxed(&pool->closing) == 1 && pool != destroying) { store_relaxed(&pool->closing, 0); }
+    if (load_relaxed(&pool->closing) == 1 && pool != destroying) {
+        store_relaxed(&pool->closing, 0);
+    }
 }

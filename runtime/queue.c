@@ -41,7 +41,8 @@
  *      segment is protected.
  *   I7 The items of a BLOCK slot that are not claimed hold as many counts of the block.
  *   I8 A slot is spoiled once, and who did so takes it off `more_put`; it is passed once, and who
- *      does so takes it off `more_taken` before: the count may be too large meanwhile, not too small.
+ *      does so takes it off `more_taken` before: the count may be too large meanwhile, not too
+ *      small.
  *
  * Linearization: put: the CAS that publishes the slot, or that appends the segment with the item in
  * it. Take: the CAS of the cursor. Empty: the load that finds no ticket given out for the cursor's
@@ -125,7 +126,7 @@ void queue_destroy(struct queue *queue)
         segment_free(&segment->retired);
         segment = next;
     }
-    store_relaxed(&queue->head, NULL); /* relaxed: as above */
+    store_relaxed(&queue->head, NULL);                         /* relaxed: as above */
     struct queue_segment *spare = load_relaxed(&queue->spare); /* relaxed: as above */
     if (spare != NULL) { segment_free(&spare->retired); }
 }
@@ -136,7 +137,7 @@ size_t queue_available(const struct queue *queue)
     /* First what was put, then what was taken: what is taken in between is left out twice, not
      * counted twice. */
     const struct queue_segment *tail = protect(record, RECLAIM_TAIL, &queue->tail);
-    uint64_t put = given_out(load_seq_cst(&tail->tickets)); /* U13 <- U12 */
+    uint64_t                    put = given_out(load_seq_cst(&tail->tickets)); /* U13 <- U12 */
     put = tail->number * SEGMENT_SLOTS + (put < SEGMENT_SLOTS ? put : SEGMENT_SLOTS);
     put += load_seq_cst(&queue->more_put); /* U13 <- U14 */
     const struct queue_segment *head = protect(record, RECLAIM_HEAD, &queue->head);
@@ -244,7 +245,7 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
 bool queue_prepare(struct queue *queue)
 {
     if (load_relaxed(&queue->spare) != NULL) { return true; } /* relaxed: a look, no access */
-    struct reclaim_record *record = reclaim_enter();
+    struct reclaim_record      *record = reclaim_enter();
     const struct queue_segment *tail = protect(record, RECLAIM_TAIL, &queue->tail);
     /* relaxed: half a segment is room enough for who comes too late to see it */
     bool room = given_out(load_relaxed(&tail->tickets)) < SEGMENT_SLOTS / 2;
@@ -252,7 +253,8 @@ bool queue_prepare(struct queue *queue)
     if (room) { return true; }
     struct queue_segment *fresh = segment_new(0), *none = NULL;
     if (fresh == NULL) { return false; }
-    if (!cas_acq_rel(&queue->spare, &none, fresh)) { segment_free(&fresh->retired); } /* U15 <-> U15 */
+    /* U15 <-> U15 */
+    if (!cas_acq_rel(&queue->spare, &none, fresh)) { segment_free(&fresh->retired); }
     return true;
 }
 
@@ -261,11 +263,11 @@ static NEVER_INLINE enum queue_result put(struct queue *queue, uint64_t state,
                                           const uint64_t *words, size_t word_count)
 {
     if (queue_closed(queue)) { return QUEUE_CLOSED; }
-    enum attempt attempt;
+    enum attempt           attempt;
     struct reclaim_record *record = reclaim_enter();
     do {
         struct queue_segment *segment = protect(record, RECLAIM_TAIL, &queue->tail);
-        uint64_t ticket = ticket_take(segment, word_count);
+        uint64_t              ticket = ticket_take(segment, word_count);
         if (unlikely(ticket > SEGMENT_SLOTS - word_count)) {
             attempt = put_beyond(queue, segment, ticket, state, words, word_count);
         } else if (likely(entry_publish(segment, ticket, state, words, word_count))) {
@@ -293,8 +295,8 @@ enum queue_result queue_put(struct queue *queue, const struct run *run)
     words[WORD_ITEMS] = (uintptr_t)run->items;
     words[WORD_BLOCK] = (uintptr_t)run->block;
     block_retain_own(run->block, run->count - 1); /* I7 */
-    size_t word_count = run->items == run->block->data ? BLOCK_WORDS - 1 : BLOCK_WORDS;
-    uint64_t state = STATE(TAG_BLOCK, word_count, run->count);
+    size_t            word_count = run->items == run->block->data ? BLOCK_WORDS - 1 : BLOCK_WORDS;
+    uint64_t          state = STATE(TAG_BLOCK, word_count, run->count);
     enum queue_result result = put(queue, state, words, word_count);
     if (likely(result == QUEUE_OK)) {
         count_put(queue, run->count, word_count);
@@ -307,8 +309,8 @@ enum queue_result queue_put(struct queue *queue, const struct run *run)
 enum queue_result queue_put_inline(struct queue *queue, const void *items, size_t count)
 {
     uint64_t words[INLINE_WORDS];
-    size_t bytes = count * queue->item_size;
-    size_t word_count = (bytes + sizeof words[0] - 1) / sizeof words[0];
+    size_t   bytes = count * queue->item_size;
+    size_t   word_count = (bytes + sizeof words[0] - 1) / sizeof words[0];
     DEBUG_CHECK(count > 0 && bytes <= QUEUE_INLINE);
     words[word_count - 1] = 0;
     memcpy(words, items, bytes);
@@ -338,7 +340,7 @@ enum queue_result queue_put_word(struct queue *queue, uint64_t word)
 void queue_close(struct queue *queue)
 {
     if (queue_closed(queue)) { return; }
-    struct queue_segment *segment;
+    struct queue_segment  *segment;
     struct reclaim_record *record = reclaim_enter();
     do {
         segment = protect(record, RECLAIM_TAIL, &queue->tail);
@@ -365,10 +367,10 @@ static size_t segment_after_fork(struct queue_segment *segment)
     /* relaxed (all): there is one thread */
     uint64_t cursor = load_relaxed(&segment->cursor), index = cursor & CURSOR_SLOT;
     uint64_t given = given_out(load_relaxed(&segment->tickets));
-    size_t items = 0, from = (size_t)(cursor >> CURSOR_FROM);
+    size_t   items = 0, from = (size_t)(cursor >> CURSOR_FROM);
     while (index < min_size(given, SEGMENT_SLOTS)) {
         struct slot *slot = slot_at(segment, index);
-        uint64_t state = load_relaxed(&slot->state);
+        uint64_t     state = load_relaxed(&slot->state);
         if (state == PENDING || state == TAG_SPOILED) {
             store_relaxed(&slot->state, TAG_SPOILED);
             index++;
@@ -385,7 +387,7 @@ size_t queue_after_fork(struct queue *queue)
 {
     /* relaxed (all): there is one thread */
     struct queue_segment *head = load_relaxed(&queue->head), *tail = head, *next;
-    size_t items = segment_after_fork(head);
+    size_t                items = segment_after_fork(head);
     while ((next = load_relaxed(&tail->next)) != NULL && next != CLOSED_END) {
         tail = next;
         items += segment_after_fork(tail);

@@ -29,11 +29,11 @@ struct queue {
      * after the publication and after the claim. */
     /* moved by readers, once a segment */
     alignas(FALSE_SHARING) SHARED(struct queue_segment *) head;
-    shared_u64  more_taken;                                     /* readers */
+    shared_u64 more_taken; /* readers */
     /* moved by writers, once a segment */
     alignas(FALSE_SHARING) SHARED(struct queue_segment *) tail;
-    shared_u64  more_put;                                       /* writers */
-    SHARED(struct queue_segment *) spare; /* of queue_prepare; whoever appends takes it whole */
+    shared_u64                     more_put; /* writers */
+    SHARED(struct queue_segment *) spare;    /* of queue_prepare; whoever appends takes it whole */
 };
 
 enum queue_result { QUEUE_OK, QUEUE_CLOSED, QUEUE_NO_MEMORY };

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #ifndef SPINS
-#define SPINS 48          /* looks at slots whose tickets are out, in one call, before spoiling */
+#define SPINS 48 /* looks at slots whose tickets are out, in one call, before spoiling */
 #endif
-#define AHEAD 4           /* slots that a reader fetches ahead, where they are known to be in use */
-#define CLOSE 8           /* slots between the reader and the writers, at most, that are a chase */
-#define CHASE 3           /* such looks in a row, none in vain, after which a reader falls back */
-#define FALL_BACK 32      /* pauses */
-#define BACK_OFF 32       /* pauses after a claim that was lost, at first */
+#define AHEAD         4   /* slots that a reader fetches ahead, where they are known to be in use */
+#define CLOSE         8   /* slots between the reader and the writers, at most, that are a chase */
+#define CHASE         3   /* such looks in a row, none in vain, after which a reader falls back */
+#define FALL_BACK     32  /* pauses */
+#define BACK_OFF      32  /* pauses after a claim that was lost, at first */
 #define BACK_OFF_MOST 256 /* and at most: what another reader needs for some hundred items */
 
 /* The slot's ticket is out, and it is not published. Its state after a while, not PENDING. */
@@ -90,8 +90,8 @@ static NEVER_INLINE void back_off(unsigned *pauses)
     if (*pauses < BACK_OFF_MOST) { *pauses *= 2; }
 }
 
-/* What follows a segment that has no more tickets says whether the queue has ended. Who tells of the
- * end has set `closed` first, as who tells of the close has. */
+/* What follows a segment that has no more tickets says whether the queue has ended. Who tells of
+ * the end has set `closed` first, as who tells of the close has. */
 static bool ends(struct queue *queue, const struct queue_segment *next)
 {
     if (next != CLOSED_END) { return false; }
@@ -207,10 +207,10 @@ static struct block *claim_block(const struct claim *claim, size_t item_size, un
 size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *run, void *bounce,
                   bool *end)
 {
-    struct claim claim;
-    bool ended = false;
+    struct claim           claim;
+    bool                   ended = false;
     struct reclaim_record *record = reclaim_enter();
-    size_t taken = claim_next(queue, record, count, unit, &claim, &ended);
+    size_t                 taken = claim_next(queue, record, count, unit, &claim, &ended);
     if (taken != 0) {
         run->count = taken;
         if (claim_is_block(&claim)) {
@@ -229,17 +229,17 @@ size_t queue_take(struct queue *queue, size_t count, size_t unit, struct run *ru
 
 size_t queue_read(struct queue *queue, void *items, size_t count, bool *end)
 {
-    unsigned char *to = items;
-    size_t item_size = queue->item_size, left = count;
-    bool ended = false;
+    unsigned char         *to = items;
+    size_t                 item_size = queue->item_size, left = count;
+    bool                   ended = false;
     struct reclaim_record *record = reclaim_enter();
     while (left > 0) {
         struct claim claim;
-        size_t taken = claim_next(queue, record, left, 1, &claim, &ended);
+        size_t       taken = claim_next(queue, record, left, 1, &claim, &ended);
         if (taken == 0) { break; }
         if (claim_is_block(&claim)) {
             unsigned char *from;
-            struct block *block = claim_block(&claim, item_size, &from);
+            struct block  *block = claim_block(&claim, item_size, &from);
             memcpy(to, from, taken * item_size);
             block_release(block, taken);
         } else {

@@ -10,9 +10,9 @@
 #ifndef LINES
 #define LINES 60 /* of slots in a segment: so that it is one block of 4 KiB */
 #endif
-#define LINE_SLOTS 4
+#define LINE_SLOTS    4
 #define SEGMENT_SLOTS (LINE_SLOTS * LINES)
-#define INLINE_WORDS (QUEUE_INLINE / sizeof(uint64_t))
+#define INLINE_WORDS  (QUEUE_INLINE / sizeof(uint64_t))
 
 #define CLOSED ((uint64_t)1 << 63) /* in `tickets` */
 enum { LIMIT = 32, LIMIT_MASK = 0x7fffffff };
@@ -22,7 +22,7 @@ enum { LIMIT = 32, LIMIT_MASK = 0x7fffffff };
 enum { TAG_SPOILED = 1, TAG_INLINE = 2, TAG_BLOCK = 3, TAG_MASK = 3 };
 enum { STATE_WORDS = 2, WORDS_MASK = 3, STATE_COUNT = 4 };
 
-#define STATE(tag, words, count) \
+#define STATE(tag, words, count)                                                                   \
     ((uint64_t)(count) << STATE_COUNT | (uint64_t)(words) << STATE_WORDS | (tag))
 #define STATE_SLOTS(state) ((state) >> STATE_WORDS & WORDS_MASK)
 
@@ -42,18 +42,18 @@ enum { WORD_BLOCK, WORD_ITEMS, BLOCK_WORDS };
 
 struct queue_segment {
     /* The writers' line; all but `tickets` is written once. */
-    shared_u64     tickets;
+    shared_u64                     tickets;
     SHARED(struct queue_segment *) next;
-    uint64_t       number; /* segments before it; set before it is published */
-    struct retired retired;
-    unsigned char  gap[FALSE_SHARING - 3 * sizeof(uint64_t) - sizeof(struct retired)];
+    uint64_t                       number; /* segments before it; set before it is published */
+    struct retired                 retired;
+    unsigned char gap[FALSE_SHARING - 3 * sizeof(uint64_t) - sizeof(struct retired)];
     /* The readers' line. */
-    shared_u64     cursor;
+    shared_u64 cursor;
     /* tickets that were given out at some time: stored, not maximized, it may fall back */
-    shared_u64     seen;
-    shared_u64     chase;  /* looks in a row that found hardly more than one slot: a hint */
-    unsigned char  gap_too[FALSE_SHARING - 3 * sizeof(uint64_t)];
-    struct slot    slots[SEGMENT_SLOTS]; /* slot_at */
+    shared_u64    seen;
+    shared_u64    chase; /* looks in a row that found hardly more than one slot: a hint */
+    unsigned char gap_too[FALSE_SHARING - 3 * sizeof(uint64_t)];
+    struct slot   slots[SEGMENT_SLOTS]; /* slot_at */
 };
 
 _Static_assert(LINES != 60 || sizeof(struct queue_segment) == 4096, "a segment fills its block");

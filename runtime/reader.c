@@ -4,9 +4,9 @@
  * where it may help), takes the items when they are all there, and takes back what it asked for and
  * did not get when it leaves early (docs/design/demand.md).
  *
- * Waiting follows one scheme: be in the channel's list, look at everything once more, sleep. What is
- * looked at: the items, the end, `alarms` (somebody else's change, C7 in channel.c), work that this
- * thread may do.
+ * Waiting follows one scheme: be in the channel's list, look at everything once more, sleep. What
+ * is looked at: the items, the end, `alarms` (somebody else's change, C7 in channel.c), work that
+ * this thread may do.
  * Layer: 3 */
 #include "reader.h"
 
@@ -19,7 +19,7 @@
 
 #define COUNT_MAX (INT64_MAX / 4)
 #define VAIN_MOST 16
-#define VAIN_NS 50000
+#define VAIN_NS   50000
 
 shared_bool readers_call_back;
 
@@ -31,7 +31,7 @@ bool reading_begin(struct reading *reading, struct channel *channel, async_wait 
     reading->deadline = wait_deadline(wait);
     if (reading->task != NULL) {
         struct async_pool *pool = reading->task->pool;
-        if (!load_relaxed(&reading->task->exposed)) { /* relaxed: once set it stays */
+        if (!load_relaxed(&reading->task->exposed)) {     /* relaxed: once set it stays */
             store_seq_cst(&reading->task->exposed, true); /* G6 */
         }
         reading->starved = load_seq_cst(&pool->starved); /* P3 */
@@ -42,16 +42,18 @@ bool reading_begin(struct reading *reading, struct channel *channel, async_wait 
 
 static bool late(const struct reading *reading)
 {
-    return reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW && os_now_ns() >= reading->deadline;
+    return reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW &&
+           os_now_ns() >= reading->deadline;
 }
 
-/* Does a piece of the work that this read waits for. OK: something was done, look again. TIMEOUT: there is nothing for this
- * thread to do, or the deadline forbids it. */
+/* Does a piece of the work that this read waits for. OK: something was done, look again. TIMEOUT:
+ * there is nothing for this thread to do, or the deadline forbids it. */
 static async_status help(struct reading *reading, bool arm)
 {
     if (reading->task == NULL || !context_may_nest() || late(reading)) { return ASYNC_TIMEOUT; }
     bool deadline = reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW;
-    enum run_result result = help_search(&reading->helping, (struct run_options){.single = deadline, .arm = arm});
+    enum run_result result = help_search(&reading->helping,
+                                         (struct run_options){.single = deadline, .arm = arm});
     if (result == RUN_STARVED) { return ASYNC_NO_MEMORY; }
     return result == RUN_DONE ? ASYNC_OK : ASYNC_TIMEOUT;
 }
@@ -61,7 +63,7 @@ static async_status help(struct reading *reading, bool arm)
 static void make_way(const struct reading *reading)
 {
     shared_u32 nobody;
-    uint64_t until = os_now_ns() + VAIN_NS;
+    uint64_t   until = os_now_ns() + VAIN_NS;
     atomic_init(&nobody, 0);
     os_futex_wait(&nobody, 0, until < reading->deadline ? until : reading->deadline);
 }
@@ -71,17 +73,20 @@ async_status reading_wait(struct reading *reading, size_t need)
     struct channel *channel = reading->channel;
     reading_settle(reading);
     context.deadlocked = NULL;
-    if (context.task != NULL && reading->deadline == OS_NEVER && deadlock_own(channel)) { return ASYNC_DEADLOCK; }
+    if (context.task != NULL && reading->deadline == OS_NEVER && deadlock_own(channel)) {
+        return ASYNC_DEADLOCK;
+    }
     async_status status = help(reading, false);
     if (status != ASYNC_TIMEOUT) { return status; }
     if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
     if (unlikely(reading->vain > 0)) {
-        if (late(reading)) { return ASYNC_TIMEOUT; } /* who is told at once never sees the deadline pass */
+        /* who is told at once never sees the deadline pass */
+        if (late(reading)) { return ASYNC_TIMEOUT; }
         if (reading->vain > VAIN_MOST) { make_way(reading); }
     }
-    uint32_t alarms = load_seq_cst(&channel->alarms); /* C7 */
+    uint32_t              alarms = load_seq_cst(&channel->alarms); /* C7 */
     struct thread_waiter *waiter = &reading->waiter;
-    uint64_t place = waiter->waiter.place;
+    uint64_t              place = waiter->waiter.place;
     thread_waiter_init(waiter, need);
     waiter->waiter.settles = true;
     if (place != 0) { /* told in vain: no later one gets ahead */
@@ -96,7 +101,9 @@ async_status reading_wait(struct reading *reading, size_t need)
     } else if (status == ASYNC_TIMEOUT) {
         status = ASYNC_OK;
     }
-    bool told = load_acquire(&waiter->told) != 0 || !waitlist_remove(&channel->readers, &waiter->waiter); /* W6 <- W5 */
+    /* W6 <- W5 */
+    bool told = load_acquire(&waiter->told) != 0 ||
+                !waitlist_remove(&channel->readers, &waiter->waiter);
     if (told) {
         reading->vain++;
         if (status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* together with the deadline */
@@ -125,7 +132,9 @@ void reading_end(struct reading *reading)
 void reading_progress(struct reading *reading)
 {
     reading->vain = 0;
-    if (reading->wait.kind == ASYNC_WAIT_PER_ITEM) { reading->deadline = wait_deadline(reading->wait); }
+    if (reading->wait.kind == ASYNC_WAIT_PER_ITEM) {
+        reading->deadline = wait_deadline(reading->wait);
+    }
 }
 
 /* Items that are enough for a read that still wants `rest` to go on with: a task's output is full
@@ -135,28 +144,37 @@ static size_t enough(const struct reading *reading, size_t rest)
     if (reading->wait.kind == ASYNC_WAIT_PER_ITEM) { return 1; }
     if (reading->task == NULL) { return rest; }
     size_t chunk = task_chunk(reading->task), full;
-    if (chunk == SIZE_MAX || __builtin_mul_overflow(chunk, pool_window(reading->task->pool), &full)) { return rest; }
+    if (chunk == SIZE_MAX ||
+        __builtin_mul_overflow(chunk, pool_window(reading->task->pool), &full)) {
+        return rest;
+    }
     return min_size(rest, max_size(full, graph_demand_min(reading->task)));
 }
 
 void reading_asked_off(struct reading *reading, size_t count)
 {
-    if (reading->task != NULL) { sub_relaxed(&reading->task->asked, (int64_t)count); } /* relaxed: a statistic */
+    /* relaxed: a statistic */
+    if (reading->task != NULL) { sub_relaxed(&reading->task->asked, (int64_t)count); }
 }
 
 bool reading_cancelled(const struct channel *channel)
 {
     if (channel_status(channel) != ASYNC_CANCELLED) { return false; }
-    return channel->task == NULL || load_relaxed(&channel->task->dropped); /* relaxed: set before the status */
+    /* relaxed: set before the status */
+    return channel->task == NULL || load_relaxed(&channel->task->dropped);
 }
 
 /* ---- read ---- */
 
-/* A read of a plain channel that takes what there is, once: one that does not wait, or of one item where nobody
- * waits for one already. False: the latter found nothing, and waits. */
-static bool pull_now(struct channel *channel, unsigned char *items, size_t count, size_t *got, async_wait wait, async_status *status)
+/* A read of a plain channel that takes what there is, once: one that does not wait, or of one item
+ * where nobody waits for one already. False: the latter found nothing, and waits. */
+static bool pull_now(struct channel *channel, unsigned char *items, size_t count, size_t *got,
+                     async_wait wait, async_status *status)
 {
-    if (wait.kind != ASYNC_WAIT_NOW && (count != 1 || load_relaxed(&channel->readers.count) != 0)) { return false; } /* relaxed: whom it finds it lets go first */
+    /* relaxed: whom it finds it lets go first */
+    if (wait.kind != ASYNC_WAIT_NOW && (count != 1 || load_relaxed(&channel->readers.count) != 0)) {
+        return false;
+    }
     bool end = false;
     *got = 0;
     if (unlikely(reading_cancelled(channel))) {
@@ -169,24 +187,28 @@ static bool pull_now(struct channel *channel, unsigned char *items, size_t count
 }
 
 /* Reads count items, without callbacks. */
-static async_status pull(struct channel *channel, unsigned char *items, size_t count, size_t *got, async_wait wait)
+static async_status pull(struct channel *channel, unsigned char *items, size_t count, size_t *got,
+                         async_wait wait)
 {
     struct reading reading;
-    size_t done = 0;
-    async_status status = ASYNC_OK;
-    if (channel->task == NULL && pull_now(channel, items, count, got, wait, &status)) { return status; }
+    size_t         done = 0;
+    async_status   status = ASYNC_OK;
+    if (channel->task == NULL && pull_now(channel, items, count, got, wait, &status)) {
+        return status;
+    }
     reading_begin(&reading, channel, wait);
     if (reading.task != NULL) { demand_ask(reading.task, count, false); }
     bool last_look = false;
     status = ASYNC_OK;
     while (done < count) {
         size_t rest = count - done;
-        bool end = false;
+        bool   end = false;
         if (reading_cancelled(channel)) {
             status = ASYNC_CANCELLED;
             break;
         }
-        if (last_look || channel_status(channel) != ASYNC_OK || channel_available(channel) >= enough(&reading, rest) ||
+        if (last_look || channel_status(channel) != ASYNC_OK ||
+            channel_available(channel) >= enough(&reading, rest) ||
             (reading.task == NULL && channel_available(channel) >= channel->capacity)) {
             size_t part = channel_read(channel, items + done * channel->item_size, rest, &end);
             done += part;
@@ -207,15 +229,18 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
     }
     reading_settle(&reading);
     /* At N = 0 what was scheduled together with it (min_count) is this thread's to do. */
-    while (done == count && reading.task != NULL && load_relaxed(&reading.task->pool->size) == 0 && /* relaxed: a look */
-           load_seq_cst(&reading.task->backlog) > 0 && help(&reading, false) == ASYNC_OK) {}        /* Q3 */
+    /* relaxed: a look */
+    while (done == count && reading.task != NULL && load_relaxed(&reading.task->pool->size) == 0 &&
+           load_seq_cst(&reading.task->backlog) > 0 && /* Q3 */
+           help(&reading, false) == ASYNC_OK) {}
     reading_end(&reading);
     *got = done;
     if (done < count && reading.task != NULL) { demand_withdraw(reading.task, count - done); }
     return done == count ? ASYNC_OK : status;
 }
 
-static bool arguments_valid(const struct channel *channel, const void *items, size_t count, async_wait wait)
+static bool arguments_valid(const struct channel *channel, const void *items, size_t count,
+                            async_wait wait)
 {
     size_t bytes;
     return wait_valid(wait) && (items != NULL || count == 0) && count <= COUNT_MAX &&
@@ -227,19 +252,23 @@ async_status reader_before(async_reader *reader, size_t count)
     if (reader->pre == NULL) { return ASYNC_OK; }
     int code = reader->pre(count, reader->pre_context);
     if (code == 0) { return ASYNC_OK; }
-    store_relaxed(&reader->pre_code, code); /* relaxed: for whoever asks for the error after this call */
+    /* relaxed: for whoever asks for the error after this call */
+    store_relaxed(&reader->pre_code, code);
     return ASYNC_FAILED;
 }
 
-async_status async_reader_read(async_reader *reader, void *items, size_t count, size_t *got, async_wait wait)
+async_status async_reader_read(async_reader *reader, void *items, size_t count, size_t *got,
+                               async_wait wait)
 {
     if (got != NULL) { *got = 0; }
-    if (reader == NULL || !arguments_valid(channel_of_reader(reader), items, count, wait)) { return ASYNC_INVALID; }
+    if (reader == NULL || !arguments_valid(channel_of_reader(reader), items, count, wait)) {
+        return ASYNC_INVALID;
+    }
     if (count == 0) { return ASYNC_OK; }
     struct channel *channel = channel_of_reader(reader);
-    async_status status = reader_before(reader, count);
-    size_t done = 0;
-    unsigned char *to = items;
+    async_status    status = reader_before(reader, count);
+    size_t          done = 0;
+    unsigned char  *to = items;
     /* A post callback that drops items does not end the stream: the rest is asked for again. */
     while (status == ASYNC_OK && done < count) {
         size_t part = 0;
@@ -258,10 +287,11 @@ async_status async_reader_read(async_reader *reader, void *items, size_t count, 
 /* ---- borrow ---- */
 
 /* A run of up to count items, with a count of its block; items that lie singly come into `few`. */
-static async_status take_run(struct reading *reading, size_t count, struct run *run, struct block *few)
+static async_status take_run(struct reading *reading, size_t count, struct run *run,
+                             struct block *few)
 {
     struct channel *channel = reading->channel;
-    bool last_look = false;
+    bool            last_look = false;
     for (;;) {
         bool end = false;
         if (reading_cancelled(channel)) { return ASYNC_CANCELLED; }
@@ -282,16 +312,19 @@ static async_status take_run(struct reading *reading, size_t count, struct run *
     }
 }
 
-async_status async_reader_borrow(async_reader *reader, async_view *view, size_t count, async_wait wait)
+async_status async_reader_borrow(async_reader *reader, async_view *view, size_t count,
+                                 async_wait wait)
 {
     if (view != NULL) { *view = (async_view){0}; }
-    if (reader == NULL || view == NULL || !wait_valid(wait) || count > COUNT_MAX) { return ASYNC_INVALID; }
+    if (reader == NULL || view == NULL || !wait_valid(wait) || count > COUNT_MAX) {
+        return ASYNC_INVALID;
+    }
     if (reader->post != NULL) { return ASYNC_UNSUPPORTED; }
     if (count == 0) { return ASYNC_OK; }
     async_status status = reader_before(reader, count);
     if (status != ASYNC_OK) { return status; }
     struct reading reading;
-    struct run run = {0};
+    struct run     run = {0};
     /* Before anything is taken: what was taken could not be put back. */
     struct block *few = block_new(channel_of_reader(reader)->store, QUEUE_INLINE);
     if (few == NULL) { return ASYNC_NO_MEMORY; }
@@ -300,7 +333,9 @@ async_status async_reader_borrow(async_reader *reader, async_view *view, size_t 
     status = take_run(&reading, count, &run, few);
     reading_end(&reading);
     block_release(few, 1);
-    if (reading.task != NULL && run.count < count) { demand_withdraw(reading.task, count - run.count); }
+    if (reading.task != NULL && run.count < count) {
+        demand_withdraw(reading.task, count - run.count);
+    }
     if (status == ASYNC_OK) {
         view->items = run.items;
         view->count = run.count;
@@ -350,10 +385,10 @@ void async_reader_release(async_reader *reader)
 async_status async_reader_cancel(async_reader *reader)
 {
     if (reader == NULL) { return ASYNC_INVALID; }
-    struct channel *channel = channel_of_reader(reader);
+    struct channel  *channel = channel_of_reader(reader);
     struct channel **channels;
-    size_t count;
-    bool all = graph_collect(channel, &channels, &count);
+    size_t           count;
+    bool             all = graph_collect(channel, &channels, &count);
     for (size_t i = 0; i < count; i++) {
         if (channels[i]->task != NULL) {
             task_cancel(channels[i]->task);
@@ -367,16 +402,17 @@ async_status async_reader_cancel(async_reader *reader)
     return all ? ASYNC_OK : ASYNC_NO_MEMORY;
 }
 
-/* A consumer that was fused with the reader's task calls these for its chunks: it takes its items from the channel from now on. */
+/* A consumer that was fused with the reader's task calls these for its chunks: it takes its items
+ * from the channel from now on. */
 static void expose(async_reader *reader)
 {
     struct async_task *task = channel_of_reader(reader)->task;
-    store_relaxed(&readers_call_back, true); /* relaxed: as the callback itself */
+    store_relaxed(&readers_call_back, true);                   /* relaxed: as the callback itself */
     if (task != NULL) { store_seq_cst(&task->exposed, true); } /* G6: once and for all */
 }
 
-async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *function, void *context_of,
-                                  async_pre_read_fn **old, void **old_context)
+async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *function,
+                                  void *context_of, async_pre_read_fn **old, void **old_context)
 {
     if (reader == NULL) { return ASYNC_INVALID; }
     end_check(reader->magic, READER_MAGIC);
@@ -388,8 +424,8 @@ async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *funct
     return ASYNC_OK;
 }
 
-async_status async_reader_set_post(async_reader *reader, async_post_read_fn *function, void *context_of,
-                                   async_post_read_fn **old, void **old_context)
+async_status async_reader_set_post(async_reader *reader, async_post_read_fn *function,
+                                   void *context_of, async_post_read_fn **old, void **old_context)
 {
     if (reader == NULL) { return ASYNC_INVALID; }
     end_check(reader->magic, READER_MAGIC);

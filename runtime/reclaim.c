@@ -43,24 +43,24 @@
 #include <pthread.h>
 
 #ifndef SCAN_LEAST
-#define SCAN_LEAST 8   /* a list shorter than this is not worth a scan */
-#define SCAN_MOST 64   /* a list this much longer than after the last scan starts one */
+#define SCAN_LEAST 8  /* a list shorter than this is not worth a scan */
+#define SCAN_MOST  64 /* a list this much longer than after the last scan starts one */
 #endif
-#define BATCH 128      /* objects that are looked up in one pass over the records */
-#define BUCKETS 256    /* of the table of one pass; a power of two, at least twice BATCH */
-#define SPARES 16      /* records for threads that arrive when there is no memory */
+#define BATCH   128 /* objects that are looked up in one pass over the records */
+#define BUCKETS 256 /* of the table of one pass; a power of two, at least twice BATCH */
+#define SPARES  16  /* records for threads that arrive when there is no memory */
 
 THREAD_LOCAL struct reclaim_record *reclaim_own;
 
 static THREAD_LOCAL bool exiting; /* this thread's destructor has run */
 
 static SHARED(struct reclaim_record *) records; /* newest first; written by who adds one */
-static shared_u32             record_count;     /* in the list, about: how long lists may get */
-static struct reclaim_record  spares[SPARES];
-static shared_u32             spares_used;
-static pthread_key_t          key;
-static bool                   has_key; /* written once, by pthread_once */
-static pthread_once_t         once = PTHREAD_ONCE_INIT;
+static shared_u32            record_count;      /* in the list, about: how long lists may get */
+static struct reclaim_record spares[SPARES];
+static shared_u32            spares_used;
+static pthread_key_t         key;
+static bool                  has_key; /* written once, by pthread_once */
+static pthread_once_t        once = PTHREAD_ONCE_INIT;
 
 /* The calling thread is its owner; its slots are cleared. */
 static void give_back(struct reclaim_record *record)
@@ -116,8 +116,10 @@ static struct reclaim_record *make_new(void)
     store_relaxed(&record->owned, 1); /* relaxed: nobody sees it before H7 */
     record->scan_at = SCAN_LEAST;
     struct reclaim_record *first = load_relaxed(&records); /* relaxed: compared by the CAS */
-    do { record->next = first; } while (!cas_seq_cst(&records, &first, record)); /* H7 -> H8, H9 */
-    add_relaxed(&record_count, 1); /* relaxed: a hint */
+    do {
+        record->next = first;
+    } while (!cas_seq_cst(&records, &first, record)); /* H7 -> H8, H9 */
+    add_relaxed(&record_count, 1);                    /* relaxed: a hint */
     return record;
 }
 
@@ -125,7 +127,7 @@ struct reclaim_record *reclaim_enter_slow(void)
 {
     pthread_once(&once, make_key);
     struct reclaim_record *record;
-    unsigned looks = 0;
+    unsigned               looks = 0;
     while ((record = take_old()) == NULL && (record = make_new()) == NULL) {
         os_pause(&looks); /* no memory: until a thread gives its record back, or memory comes */
     }
@@ -165,13 +167,13 @@ static void mark_held(struct retired **table)
 void reclaim_scan(struct reclaim_record *record)
 {
     struct retired *rest = record->retired, *kept = NULL;
-    uint32_t kept_count = 0;
+    uint32_t        kept_count = 0;
     record->retired = NULL; /* an object's free may retire others into this record */
     record->retired_count = 0;
     record->scan_at = UINT32_MAX;
     while (rest != NULL) {
         struct retired *table[BUCKETS] = {NULL}, *batch = rest;
-        unsigned count = 0;
+        unsigned        count = 0;
         for (; rest != NULL && count < BATCH; rest = rest->next, count++) {
             rest->held = false;
             size_t at = bucket_of(rest->object);

@@ -24,22 +24,22 @@ enum reclaim_slot { RECLAIM_HEAD, RECLAIM_TAIL, RECLAIM_SLOTS };
 
 /* Part of an object that is to be retired. */
 struct retired {
-    struct retired *next;                  /* the list's owner's */
-    void           *object;                /* the address that hazard slots hold */
-    void          (*free)(struct retired *retired);
-    bool            held;                  /* scratch of a scan */
+    struct retired *next;   /* the list's owner's */
+    void           *object; /* the address that hazard slots hold */
+    void (*free)(struct retired *retired);
+    bool held; /* scratch of a scan */
 };
 
 struct reclaim_record {
     /* Written by the owner, read by everyone who scans. */
     alignas(FALSE_SHARING) SHARED(void *) hazards[RECLAIM_SLOTS];
     /* 0 or 1: has an owner; taken by CAS, given back by its owner */
-    shared_u32             owned;
+    shared_u32 owned;
     /* owner's: the record is given back after each operation */
-    bool                   brief;
-    uint32_t               retired_count;  /* owner's */
-    uint32_t               scan_at;        /* owner's: the retired_count that starts a scan */
-    struct retired        *retired;        /* owner's; the next owner takes it over */
+    bool            brief;
+    uint32_t        retired_count; /* owner's */
+    uint32_t        scan_at;       /* owner's: the retired_count that starts a scan */
+    struct retired *retired;       /* owner's; the next owner takes it over */
     /* older records; does not change once it is in the list */
     struct reclaim_record *next;
 };

@@ -9,7 +9,10 @@ struct rng {
     uint64_t state; /* never 0 */
 };
 
-static inline void rng_seed(struct rng *rng, uint64_t seed) { rng->state = (seed + 1) * 0x9e3779b97f4a7c15u | 1; }
+static inline void rng_seed(struct rng *rng, uint64_t seed)
+{
+    rng->state = (seed + 1) * 0x9e3779b97f4a7c15u | 1;
+}
 
 static inline uint32_t rng_next(struct rng *rng)
 {

@@ -6,26 +6,27 @@
  * Orders
  *   L1 active, entered or looked at (seq_cst) <-> L2 active, left (seq_cst): where max_parallel is
  *      set, a run that is let in sees what the one that made room for it did.
- *   L3 refused (seq_cst) <-> L1 active (seq_cst): who is refused marks it and looks whether there is
- *      room now, who leaves makes room and looks for the mark: one of the two sees the other.
+ *   L3 refused (seq_cst) <-> L1 active (seq_cst): who is refused marks it and looks whether there
+ *      is room now, who leaves makes room and looks for the mark: one of the two sees the other.
  * Layer: 3 */
 #include "context.h"
 #include "os.h"
 #include "pool.h"
 #include "strand.h"
 
-#define RUN_NS_LOW  8000  /* a run that lasts less takes twice as many chunks next time */
-#define RUN_NS_HIGH 24000
-#define RUN_ALONE   4     /* times as long where there is nobody to share with */
+#define RUN_NS_LOW     8000 /* a run that lasts less takes twice as many chunks next time */
+#define RUN_NS_HIGH    24000
+#define RUN_ALONE      4 /* times as long where there is nobody to share with */
 #define RUN_CHUNKS_MAX (1u << 20)
-#define MEASURE_EVERY 8   /* runs, once the size has settled */
+#define MEASURE_EVERY  8 /* runs, once the size has settled */
 
 /* ---- outputs ---- */
 
 static void put(struct async_task *task, struct run *run)
 {
     enum queue_result result = channel_put(&task->out, run);
-    /* What was made is not lost: memory must come back. Only where others took the segment that was prepared. */
+    /* What was made is not lost: memory must come back. Only where others took the segment that was
+     * prepared. */
     for (; unlikely(result == QUEUE_NO_MEMORY); result = channel_put(&task->out, run)) {
         pool_starve(task->pool);
         os_sleep_ns(1000000);
@@ -113,10 +114,11 @@ static void stop_strand(struct strand *strand)
 static void stop_behind(struct strand *strand)
 {
     for (unsigned i = strand->stages; i-- > 1;) {
-        async_status why = (async_status)load_acquire(&strand->stage[i]->stop); /* X2 <- X1 */
+        async_status       why = (async_status)load_acquire(&strand->stage[i]->stop); /* X2 <- X1 */
         struct async_task *behind = strand->stage[i - 1];
         if (why == ASYNC_OK || why == ASYNC_END) { continue; }
-        /* One that ends already, as another run met the end, has this run's failure behind it all the same. */
+        /* One that ends already, as another run met the end, has this run's failure behind it all
+         * the same. */
         async_status known = (async_status)load_acquire(&behind->stop); /* X2 <- X1 */
         if (known != ASYNC_OK && known != ASYNC_END) { continue; }
         task_inherit_error(behind, &strand->stage[i]->out);
@@ -128,7 +130,8 @@ static void adapt(struct async_task *end, const struct strand *strand, uint64_t 
 {
     if (strand->chunk == SIZE_MAX || strand->count == 0) { return; }
     uint32_t chunks = load_relaxed(&end->run_chunks); /* relaxed: an estimate */
-    bool alone = load_relaxed(&end->pool->size) <= 1 && !end->pool->readers_help; /* relaxed: an estimate */
+    /* relaxed: an estimate */
+    bool alone = load_relaxed(&end->pool->size) <= 1 && !end->pool->readers_help;
     if (alone) { ns /= RUN_ALONE; }
     size_t done = (strand->count + strand->chunk - 1) / strand->chunk;
     if (ns > RUN_NS_HIGH) {
@@ -152,14 +155,15 @@ static void account(struct strand *strand)
     }
 }
 
-/* Whether the one input has nothing, so that a draw would be in vain. Who looks before it arms, and runs what is
- * upstream first, mostly finds that. */
+/* Whether the one input has nothing, so that a draw would be in vain. Who looks before it arms, and
+ * runs what is upstream first, mostly finds that. */
 static bool starves(const struct strand *strand)
 {
     const struct async_task *head = strand->stage[strand->stages - 1];
-    const struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
+    const struct edge       *edge = load_acquire(&head->inputs);             /* G2 <- G1 */
     if (edge == NULL || load_acquire(&edge->next) != NULL) { return false; } /* G2 <- G1 */
-    return load_relaxed(&head->stashed) == 0 && channel_available(edge->input) == 0 && /* relaxed: a look */
+    /* relaxed: a look */
+    return load_relaxed(&head->stashed) == 0 && channel_available(edge->input) == 0 &&
            channel_status(edge->input) == ASYNC_OK;
 }
 
@@ -178,11 +182,11 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     strand.pieces = (struct pieces){0};
     if (!enter_strand(&strand, end)) { return RUN_NOTHING; }
     enum run_result result = RUN_NOTHING;
-    bool limited = end->max_parallel != 0;
+    bool            limited = end->max_parallel != 0;
     if (limited && add_seq_cst(&end->active, 1) >= end->max_parallel) { /* L1 <-> L2 */
-        sub_seq_cst(&end->active, 1); /* L2 */
+        sub_seq_cst(&end->active, 1);                                   /* L2 */
         /* Whoever is inside sees the mark when it leaves; if it has left already, we see that. */
-        store_seq_cst(&end->refused, 1); /* L3 <-> L1 */
+        store_seq_cst(&end->refused, 1);                                            /* L3 <-> L1 */
         if (load_seq_cst(&end->active) < end->max_parallel) { task_runnable(end); } /* L1 */
         leave_strand(&strand);
         return RUN_NOTHING;
@@ -199,14 +203,18 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         result = strand_draw(&strand, options);
     }
     if (result == RUN_DONE) {
-        if (load_seq_cst(&end->backlog) > 0 && !limited) { task_runnable(end); } /* Q3: for the others */
-        bool measure = load_relaxed(&end->run_chunks) < 16 || (++context.runs % MEASURE_EVERY) == 0; /* relaxed: an estimate */
+        /* Q3: for the others */
+        if (load_seq_cst(&end->backlog) > 0 && !limited) { task_runnable(end); }
+        /* relaxed: an estimate */
+        bool measure = load_relaxed(&end->run_chunks) < 16 || (++context.runs % MEASURE_EVERY) == 0;
         uint64_t start = measure ? os_now_ns() : 0;
         if (strand.count > 0) { strand_execute(&strand); }
         if (measure) { adapt(end, &strand, os_now_ns() - start); }
         stop_behind(&strand); /* first: what failed in the run that met the end is behind no END */
         if (strand.ended) { stop_strand(&strand); }
-        account(&strand); /* before the items can be taken: a read that finds them gone asks for no more than is missing */
+        /* before the items can be taken: a read that finds them gone asks for no more than is
+         * missing */
+        account(&strand);
         if (strand.ordered && end->order != NULL && strand.numbered) {
             strand.pieces.cut = strand.cut;
             order_put(end, strand.number, &strand.pieces);
@@ -219,8 +227,12 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     strand_free(&strand);
     if (limited) {
         sub_seq_cst(&end->active, 1); /* L2 <-> L1 */
-        bool refused = load_seq_cst(&end->refused) != 0 && exchange_seq_cst(&end->refused, 0) != 0; /* L3 */
-        if (refused || (result == RUN_DONE && load_seq_cst(&end->backlog) > 0)) { task_runnable(end); } /* Q3 */
+        /* L3 */
+        bool refused = load_seq_cst(&end->refused) != 0 && exchange_seq_cst(&end->refused, 0) != 0;
+        /* Q3 */
+        if (refused || (result == RUN_DONE && load_seq_cst(&end->backlog) > 0)) {
+            task_runnable(end);
+        }
     }
     struct async_pool *pool = end->pool;
     bool closing = unlikely(load_seq_cst(&pool->closing) != 0); /* P1 <-> pool.c, destroy */

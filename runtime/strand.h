@@ -12,7 +12,8 @@ struct pieces {
     bool          cut; /* the run was stopped early: what comes behind it is discarded */
 };
 
-/* What a function of the end emits goes behind the items of one block: the run's `out`, then those of its pieces. */
+/* What a function of the end emits goes behind the items of one block: the run's `out`, then those
+ * of its pieces. */
 struct async_emitter {
     struct strand *strand;
     struct block  *block;
@@ -22,58 +23,65 @@ struct async_emitter {
 };
 
 struct strand {
-    struct async_task *stage[FUSE_MAX]; /* 0: the end, whose output is kept; stages - 1: the head, which draws */
+    /* 0: the end, whose output is kept; stages - 1: the head, which draws */
+    struct async_task *stage[FUSE_MAX];
     uint64_t           position[FUSE_MAX]; /* of the first input item, in the stage's own count */
     unsigned           stages;
     bool               ordered;
     bool               called_back; /* an input's reader has callbacks; settled before the draw */
-    bool               cut;      /* stopped before all its items were through */
+    bool               cut;         /* stopped before all its items were through */
     bool               numbered; /* `number` was given, and its place in the order must be filled */
-    bool               drawing; /* its thread is in the source's function, with the draw turn */
-    bool               ended;   /* the head got fewer than it asked for */
+    bool               drawing;  /* its thread is in the source's function, with the draw turn */
+    bool               ended;    /* the head got fewer than it asked for */
     async_status       end_status;
     async_error        end_error; /* where end_status is FAILED */
-    uint64_t           number;  /* of the run, where ordered */
-    size_t             chunk;   /* items of one call; SIZE_MAX: all */
-    size_t             limit;   /* items that buffers were made for */
-    size_t             count;   /* items drawn */
-    size_t             planned; /* items claimed from the backlog */
+    uint64_t           number;    /* of the run, where ordered */
+    size_t             chunk;     /* items of one call; SIZE_MAX: all */
+    size_t             limit;     /* items that buffers were made for */
+    size_t             count;     /* items drawn */
+    size_t             planned;   /* items claimed from the backlog */
 
-    struct run         input;   /* block NULL: the source's memory, or none (range) */
-    uint64_t           range_first;
-    bool               writable; /* the input's memory is this run's alone */
-    struct origin      origins[ORIGINS];
-    unsigned           origin_count;
+    struct run    input; /* block NULL: the source's memory, or none (range) */
+    uint64_t      range_first;
+    bool          writable; /* the input's memory is this run's alone */
+    struct origin origins[ORIGINS];
+    unsigned      origin_count;
 
-    struct block      *out;        /* for 1:1 outputs; NULL where the input's block is used */
-    struct block      *scratch[2]; /* of one granule */
-    size_t             granule;
-    struct pieces      pieces;
+    struct block        *out;        /* for 1:1 outputs; NULL where the input's block is used */
+    struct block        *scratch[2]; /* of one granule */
+    size_t               granule;
+    struct pieces        pieces;
     struct async_emitter emitter;  /* where the end emits; during strand_execute */
-    size_t             produced;   /* items */
+    size_t               produced; /* items */
 };
 
 /* draw.c: claims a run from the backlog of strand->stage[0] and draws its input. */
-size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options); /* items to make buffers for */
+/* items to make buffers for */
+size_t          draw_limit(const struct strand *strand, size_t backlog, struct run_options options);
 enum run_result strand_draw(struct strand *strand, struct run_options options);
-size_t draw_claim(struct async_task *task, size_t count);                  /* of the backlog: how many */
-void draw_positions(struct strand *strand, const uint64_t *first);          /* of what was drawn; first NULL: as counted */
-enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog, struct run_options options); /* draw_inputs.c */
-void draw_let_go(struct async_task *task); /* the stash, at the end */
-void edge_disarm(struct edge *edge);         /* graph.c; when it returns the waiter is free */
-size_t draw_available(const struct async_task *head);
-size_t draw_unasked(const struct async_task *head, size_t backlog);
+/* of the backlog: how many */
+size_t draw_claim(struct async_task *task, size_t count);
+/* of what was drawn; first NULL: as counted */
+void draw_positions(struct strand *strand, const uint64_t *first);
+/* draw_inputs.c */
+enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog,
+                            struct run_options options);
+void            draw_let_go(struct async_task *task); /* the stash, at the end */
+void            edge_disarm(struct edge *edge); /* graph.c; when it returns the waiter is free */
+size_t          draw_available(const struct async_task *head);
+size_t          draw_unasked(const struct async_task *head, size_t backlog);
 
 /* execute.c: passes the drawn items through the stages. */
-bool strand_prepare(struct strand *strand); /* buffers for up to strand->limit items; false: no memory */
+/* buffers for up to strand->limit items; false: no memory */
+bool strand_prepare(struct strand *strand);
 void strand_execute(struct strand *strand);
-void strand_free(struct strand *strand);    /* what is left of the buffers */
+void strand_free(struct strand *strand); /* what is left of the buffers */
 
 /* order.c */
 struct order *order_create(void);
-void order_destroy(struct async_task *task);
-bool order_has_room(struct async_task *task);
-void order_put(struct async_task *task, uint64_t number, struct pieces *pieces);
+void          order_destroy(struct async_task *task);
+bool          order_has_room(struct async_task *task);
+void          order_put(struct async_task *task, uint64_t number, struct pieces *pieces);
 
 /* run.c: outputs of the task into its channel, or to the discard callback. */
 void pieces_publish(struct async_task *task, struct pieces *pieces);

@@ -27,7 +27,8 @@ static size_t window_items(const struct channel *channel, size_t *chunk)
     if (channel->task->chunk != 0) {
         *chunk = channel->task->chunk;
     } else {
-        *chunk = max_size(1, STREAM_BYTES / max_size(channel->item_size, channel->task->input_size));
+        *chunk = max_size(1,
+                          STREAM_BYTES / max_size(channel->item_size, channel->task->input_size));
     }
     size_t items;
     if (__builtin_mul_overflow(*chunk, pool_window(channel->task->pool), &items)) { return *chunk; }
@@ -68,18 +69,19 @@ static bool array_reserve(struct array *array, size_t more)
     return true;
 }
 
-static async_status pull_all(struct channel *channel, async_reader *reader, struct array *array, async_wait wait)
+static async_status pull_all(struct channel *channel, async_reader *reader, struct array *array,
+                             async_wait wait)
 {
     struct reading reading;
     reading_begin(&reading, channel, wait);
     struct async_task *task = reading.task;
-    size_t chunk, window = window_items(channel, &chunk), asked = 0;
-    bool last_look = false;
-    async_status status = ASYNC_OK;
+    size_t             chunk, window = window_items(channel, &chunk), asked = 0;
+    bool               last_look = false;
+    async_status       status = ASYNC_OK;
     stream_begin(task);
     for (;;) {
         size_t available = channel_available(channel);
-        bool end = false;
+        bool   end = false;
         if (reading_cancelled(channel)) {
             status = ASYNC_CANCELLED;
             break;
@@ -119,7 +121,9 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
                 demand_ask(task, more, true);
             }
         }
-        size_t need = wait.kind == ASYNC_WAIT_PER_ITEM ? 1 : task == NULL ? window : max_size(1, window / 2);
+        size_t need = wait.kind == ASYNC_WAIT_PER_ITEM ? 1
+                      : task == NULL                   ? window
+                                                       : max_size(1, window / 2);
         status = reading_wait(&reading, need);
         last_look = status != ASYNC_OK;
     }
@@ -128,15 +132,18 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
     return status == ASYNC_END ? ASYNC_OK : status;
 }
 
-async_status async_reader_read_all(async_reader *reader, void **items, size_t *count, async_wait wait)
+async_status async_reader_read_all(async_reader *reader, void **items, size_t *count,
+                                   async_wait wait)
 {
     if (items != NULL) { *items = NULL; }
     if (count != NULL) { *count = 0; }
-    if (reader == NULL || items == NULL || count == NULL || !wait_valid(wait)) { return ASYNC_INVALID; }
+    if (reader == NULL || items == NULL || count == NULL || !wait_valid(wait)) {
+        return ASYNC_INVALID;
+    }
     async_status status = reader_before(reader, SIZE_MAX);
     if (status != ASYNC_OK) { return status; }
     struct channel *channel = channel_of_reader(reader);
-    struct array array = {.item_size = channel->item_size};
+    struct array    array = {.item_size = channel->item_size};
     status = pull_all(channel, reader, &array, wait);
     if (array.count == 0) {
         free(array.items);
@@ -156,7 +163,8 @@ struct sink {
 };
 
 /* The sink as an emit function that gives out nothing. */
-static int call_sink(const void *in, size_t count, size_t *done, async_emitter *out, void *context_of)
+static int call_sink(const void *in, size_t count, size_t *done, async_emitter *out,
+                     void *context_of)
 {
     (void)out;
     struct sink *sink = context_of;
@@ -176,19 +184,20 @@ static async_status sink_status(const struct sink *sink, async_status status)
 static async_status for_each_here(async_reader *reader, struct sink *sink, async_wait wait)
 {
     struct channel *channel = channel_of_reader(reader);
-    struct reading reading;
+    struct reading  reading;
     reading_begin(&reading, channel, wait);
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    async_status status = ASYNC_OK;
-    bool last_look = false;
+    async_status              status = ASYNC_OK;
+    bool                      last_look = false;
     while (sink->code == 0) {
         struct run run;
-        bool end = false;
+        bool       end = false;
         if (reading_cancelled(channel)) {
             status = ASYNC_CANCELLED;
             break;
         }
-        size_t got = channel_take(channel, max_size(1, STREAM_BYTES / channel->item_size), 1, &run, bounce, &end);
+        size_t got = channel_take(channel, max_size(1, STREAM_BYTES / channel->item_size), 1, &run,
+                                  bounce, &end);
         reading_settle(&reading);
         if (got == 0) {
             if (end) {
@@ -218,9 +227,9 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
 {
     struct reading reading;
     reading_begin(&reading, &task->out, wait);
-    uint64_t seen = 0;
+    uint64_t     seen = 0;
     async_status given_up = ASYNC_OK;
-    while (!load_acquire(&task->gone)) { /* X7 <- X6 */
+    while (!load_acquire(&task->gone)) {      /* X7 <- X6 */
         if (queue_closed(&task->out.queue)) { /* cancelled: its running chunk is waited for */
             os_sleep_ns(50000);
             continue;
@@ -233,7 +242,8 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
             reading_progress(&reading);
             continue;
         }
-        if (given_up != ASYNC_OK) { /* nobody can stand in: the sink's call is waited for all the same */
+        /* nobody can stand in: the sink's call is waited for all the same */
+        if (given_up != ASYNC_OK) {
             os_sleep_ns(50000);
             continue;
         }
@@ -246,27 +256,35 @@ static async_status wait_for_sink(struct async_task *task, async_wait wait)
     return given_up;
 }
 
-async_status async_reader_for_each(async_reader *reader, async_sink_fn *function, void *context_of, async_wait wait)
+async_status async_reader_for_each(async_reader *reader, async_sink_fn *function, void *context_of,
+                                   async_wait wait)
 {
     if (reader == NULL || function == NULL || !wait_valid(wait)) { return ASYNC_INVALID; }
-    struct sink sink = {function, context_of, 0};
-    struct channel *channel = channel_of_reader(reader);
+    struct sink        sink = {function, context_of, 0};
+    struct channel    *channel = channel_of_reader(reader);
     struct async_task *producer = channel->task, *task;
-    if (producer == NULL || load_seq_cst(&producer->pool->closing) != 0 || !task_live(producer)) { /* P1 */
+    /* P1 */
+    if (producer == NULL || load_seq_cst(&producer->pool->closing) != 0 || !task_live(producer)) {
         async_status status = reader_before(reader, SIZE_MAX);
         return status == ASYNC_OK ? for_each_here(reader, &sink, wait) : status;
     }
-    async_task_options options = {
-        .name = channel->name, .input = reader, .item_size = 1, .emit = call_sink, .context = &sink, .max_parallel = 1};
-    async_status status = pool_add(producer->pool, &task, &options, true);
+    async_task_options options = {.name = channel->name,
+                                  .input = reader,
+                                  .item_size = 1,
+                                  .emit = call_sink,
+                                  .context = &sink,
+                                  .max_parallel = 1};
+    async_status       status = pool_add(producer->pool, &task, &options, true);
     if (status == ASYNC_CLOSED) { return for_each_here(reader, &sink, wait); }
     if (status != ASYNC_OK) { return status; }
-    if (!load_relaxed(&producer->exposed)) { store_seq_cst(&producer->exposed, true); } /* relaxed: once set it stays. G6 */
+    /* relaxed: once set it stays. G6 */
+    if (!load_relaxed(&producer->exposed)) { store_seq_cst(&producer->exposed, true); }
     size_t chunk, window = window_items(channel, &chunk);
     stream_begin(producer);
     demand_ask(task, window, true);
     async_status given_up = wait_for_sink(task, wait);
-    status = given_up != ASYNC_OK ? given_up : (async_status)load_acquire(&task->stop); /* X2 <- X1 */
+    /* X2 <- X1 */
+    status = given_up != ASYNC_OK ? given_up : (async_status)load_acquire(&task->stop);
     reader_drop(&task->out);
     stream_end(producer, 0);
     return sink_status(&sink, status);

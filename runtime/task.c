@@ -32,7 +32,8 @@ static void finalize(struct async_task *task);
 static void finalize_if_last(struct async_task *task)
 {
     uint32_t seen = TASK_STOPPED;
-    if (cas_acq_rel(&task->running, &seen, TASK_STOPPED | TASK_FINAL)) { finalize(task); } /* X4 <- X3. LP of the end */
+    /* X4 <- X3. LP of the end */
+    if (cas_acq_rel(&task->running, &seen, TASK_STOPPED | TASK_FINAL)) { finalize(task); }
 }
 
 bool task_enter(struct async_task *task)
@@ -45,14 +46,16 @@ bool task_enter(struct async_task *task)
 
 void task_leave(struct async_task *task)
 {
-    if (unlikely(sub_acq_rel(&task->running, 1) == (TASK_STOPPED | 1))) { finalize_if_last(task); } /* X3 -> X4 */
+    /* X3 -> X4 */
+    if (unlikely(sub_acq_rel(&task->running, 1) == (TASK_STOPPED | 1))) { finalize_if_last(task); }
 }
 
 struct async_task *task_enter_head(struct async_task *task)
 {
     struct async_task *at = task, *producer;
     if (!task_enter(at)) { return NULL; }
-    for (unsigned depth = 1; depth < FUSE_MAX && (producer = task_fused_with(at)) != NULL; depth++) {
+    for (unsigned depth = 1; depth < FUSE_MAX && (producer = task_fused_with(at)) != NULL;
+         depth++) {
         bool inside = task_enter(producer);
         task_leave(at);
         if (!inside) { return NULL; }
@@ -64,17 +67,19 @@ struct async_task *task_enter_head(struct async_task *task)
 void task_abort_from(struct async_task *task, uint64_t run)
 {
     uint64_t seen = load_relaxed(&task->abort_from); /* relaxed: the CAS decides */
-    while (run < seen && !cas_relaxed(&task->abort_from, &seen, run)) {} /* relaxed: a chunk more or less */
+    /* relaxed: a chunk more or less */
+    while (run < seen && !cas_relaxed(&task->abort_from, &seen, run)) {}
 }
 
 void task_stop(struct async_task *task, async_status why)
 {
     uint32_t seen = load_acquire(&task->stop); /* X2 <- X1 */
     while (seen == ASYNC_OK || (seen == ASYNC_END && why != ASYNC_END)) {
-        if (cas_seq_cst(&task->stop, &seen, (uint32_t)why)) { break; } /* X1 -> X2. LP of the stop */
+        /* X1 -> X2. LP of the stop */
+        if (cas_seq_cst(&task->stop, &seen, (uint32_t)why)) { break; }
     }
     uint32_t before = or_seq_cst(&task->running, TASK_STOPPED); /* X3 -> X4 */
-    bool first = (before & TASK_STOPPED) == 0;
+    bool     first = (before & TASK_STOPPED) == 0;
     if (first) { graph_nudge(task); }
     if ((before & ~TASK_STOPPED) == 0) { finalize_if_last(task); }
 }
@@ -109,13 +114,17 @@ void task_inherit_error(struct async_task *task, const struct channel *from)
         if (channel_status(from) != ASYNC_CANCELLED) { return; }
         os_mutex_lock(&error_lock);
         if (task->error.status == ASYNC_OK && task->out_error.status == ASYNC_OK) {
-            task->out_error = (async_error){.status = ASYNC_CANCELLED, .message = "a channel upstream was cancelled"};
+            task->out_error = (async_error){.status = ASYNC_CANCELLED,
+                                            .message = "a channel upstream was cancelled"};
         }
         os_mutex_unlock(&error_lock);
         return;
     }
     os_mutex_lock(&error_lock);
-    if (task->error.status == ASYNC_OK && task->out_error.status == ASYNC_OK && from->task->out_error.status != ASYNC_OK) { task->out_error = from->task->out_error; }
+    if (task->error.status == ASYNC_OK && task->out_error.status == ASYNC_OK &&
+        from->task->out_error.status != ASYNC_OK) {
+        task->out_error = from->task->out_error;
+    }
     os_mutex_unlock(&error_lock);
 }
 
@@ -129,9 +138,11 @@ static void bury(struct async_task *task)
     async_status why = (async_status)load_acquire(&task->stop); /* X2 <- X1 */
     draw_let_go(task);
     order_destroy(task);
-    if (load_relaxed(&task->dropped)) { /* relaxed: X4 acquired it, from who set it or from a run that saw it */
+    /* relaxed: X4 acquired it, from who set it or from a run that saw it */
+    if (load_relaxed(&task->dropped)) {
         channel_discard_all(&task->out);
-        if (why == ASYNC_END) { why = ASYNC_CANCELLED; } /* at its end before the cancelling thread came to stop it */
+        /* at its end before the cancelling thread came to stop it */
+        if (why == ASYNC_END) { why = ASYNC_CANCELLED; }
     }
     graph_let_go(task); /* before anybody learns of the end: what is seen then is final */
     store_release(&task->gone, true); /* X6 -> X7 */
@@ -166,13 +177,16 @@ void task_cancel(struct async_task *task)
     snprintf(error.message, sizeof error.message, "%s", async_status_text(ASYNC_CANCELLED));
     channel_retain(&task->out);
     os_mutex_lock(&error_lock);
-    if (task->error.status == ASYNC_OK && task_live(task)) { task->error = task->out_error = error; }
+    if (task->error.status == ASYNC_OK && task_live(task)) {
+        task->error = task->out_error = error;
+    }
     os_mutex_unlock(&error_lock);
     store_relaxed(&task->dropped, true); /* relaxed: X1 and X3 publish it */
     STEP("task_cancel: dropped");
     task_abort_from(task, 0);
     task_stop(task, ASYNC_CANCELLED);
-    channel_end(&task->out, ASYNC_CANCELLED); /* who waits learns it now; running chunks have their results dropped */
+    /* who waits learns it now; running chunks have their results dropped */
+    channel_end(&task->out, ASYNC_CANCELLED);
     channel_discard_all(&task->out);
     channel_release(&task->out);
 }
@@ -212,11 +226,15 @@ static bool source_valid(const async_source *source)
     if (source->item_size == 0 || !all_zero(source->reserved, 2)) { return false; }
     size_t bytes;
     switch (source->kind) {
-    case ASYNC_SOURCE_NEXT: return source->next != NULL;
+    case ASYNC_SOURCE_NEXT:
+        return source->next != NULL;
     case ASYNC_SOURCE_ARRAY:
-        return (source->items != NULL || source->count == 0) && size_mul(source->count, source->item_size, &bytes);
-    case ASYNC_SOURCE_RANGE: return source->item_size == sizeof(uint64_t);
-    case ASYNC_SOURCE_NONE: break;
+        return (source->items != NULL || source->count == 0) &&
+               size_mul(source->count, source->item_size, &bytes);
+    case ASYNC_SOURCE_RANGE:
+        return source->item_size == sizeof(uint64_t);
+    case ASYNC_SOURCE_NONE:
+        break;
     }
     return false;
 }
@@ -231,10 +249,15 @@ static async_status check_options(const async_task_options *o)
     size_t in = o->source != NULL ? o->source->item_size : channel_of_reader(o->input)->item_size;
     if (o->input_size != 0 && o->input_size != in) { return ASYNC_INVALID; }
     size_t out = o->item_size != 0 ? o->item_size : in, bytes;
-    if (o->each == NULL && o->batch == NULL && o->emit == NULL && out != in) { return ASYNC_INVALID; }
+    if (o->each == NULL && o->batch == NULL && o->emit == NULL && out != in) {
+        return ASYNC_INVALID;
+    }
     if (o->max_chunksize == ASYNC_CHUNK_AUTO) { return ASYNC_UNSUPPORTED; }
-    if (o->min_count > INT64_MAX / 4 || in > INT64_MAX / 4 || out > INT64_MAX / 4) { return ASYNC_INVALID; }
-    if (!size_mul(o->min_count, max_size(in, out), &bytes) || !size_mul(o->max_chunksize, max_size(in, out), &bytes)) {
+    if (o->min_count > INT64_MAX / 4 || in > INT64_MAX / 4 || out > INT64_MAX / 4) {
+        return ASYNC_INVALID;
+    }
+    if (!size_mul(o->min_count, max_size(in, out), &bytes) ||
+        !size_mul(o->max_chunksize, max_size(in, out), &bytes)) {
         return ASYNC_INVALID;
     }
     return ASYNC_OK;
@@ -245,11 +268,12 @@ static bool fuses(const struct async_task *task, const struct channel *input)
 {
     const struct async_task *producer = input->task;
     return producer != NULL && producer->pool == task->pool && producer->chunk == task->chunk &&
-           producer->max_parallel == 0 && task->max_parallel == 0 && !task->greedy && producer->emit == NULL &&
-           producer->depth < FUSE_MAX;
+           producer->max_parallel == 0 && task->max_parallel == 0 && !task->greedy &&
+           producer->emit == NULL && producer->depth < FUSE_MAX;
 }
 
-async_status task_create(struct async_task **out, struct async_pool *pool, const async_task_options *o, bool greedy)
+async_status task_create(struct async_task **out, struct async_pool *pool,
+                         const async_task_options *o, bool greedy)
 {
     async_status status = check_options(o);
     if (status != ASYNC_OK) { return status; }
@@ -295,7 +319,8 @@ async_status task_create(struct async_task **out, struct async_pool *pool, const
         task->fused = fuses(task, input);
         if (task->fused) { task->depth = input->task->depth + 1; }
         /* A second consumer: both take their items from the channel. */
-        if (input->task != NULL && load_relaxed(&input->task->consumers) > 0) { /* relaxed: under the lock */
+        /* relaxed: under the lock */
+        if (input->task != NULL && load_relaxed(&input->task->consumers) > 0) {
             store_seq_cst(&input->task->exposed, true); /* G6: once and for all */
         }
         bool linked = graph_link(task, input) != NULL;
@@ -318,10 +343,7 @@ async_status task_create(struct async_task **out, struct async_pool *pool, const
 
 /* ---- what can be asked ---- */
 
-bool async_task_done(const async_task *task)
-{
-    return task == NULL || !task_live(task);
-}
+bool async_task_done(const async_task *task) { return task == NULL || !task_live(task); }
 
 async_status async_task_error(const async_task *task, async_error *out)
 {
@@ -337,7 +359,9 @@ async_status async_reader_error(const async_reader *reader, async_error *out)
     *out = (async_error){.status = ASYNC_OK};
     if (channel->task == NULL) {
         async_status status = channel_status(channel);
-        if (status == ASYNC_CANCELLED) { *out = (async_error){.status = status, .message = "cancelled"}; }
+        if (status == ASYNC_CANCELLED) {
+            *out = (async_error){.status = status, .message = "cancelled"};
+        }
     } else {
         copy_error(out, &channel->task->out_error);
     }
@@ -347,7 +371,9 @@ async_status async_reader_error(const async_reader *reader, async_error *out)
     }
     int64_t code = load_relaxed(&reader->pre_code); /* relaxed: of a read that has returned */
     if (out->status == ASYNC_OK && code != 0) {
-        *out = (async_error){.status = ASYNC_FAILED, .code = (int)code, .message = "the reader's pre callback failed"};
+        *out = (async_error){.status = ASYNC_FAILED,
+                             .code = (int)code,
+                             .message = "the reader's pre callback failed"};
     }
     return ASYNC_OK;
 }
@@ -356,9 +382,9 @@ async_status async_task_counts(const async_task *task, async_task_stats *out)
 {
     if (task == NULL || out == NULL) { return ASYNC_INVALID; }
     memset(out, 0, sizeof *out);
-    out->chunks = load_relaxed(&task->chunks);   /* relaxed: a statistic, as all below */
-    out->items_in = load_relaxed(&task->drawn);  /* relaxed */
-    out->items_out = load_relaxed(&task->made);  /* relaxed */
+    out->chunks = load_relaxed(&task->chunks);  /* relaxed: a statistic, as all below */
+    out->items_in = load_relaxed(&task->drawn); /* relaxed */
+    out->items_out = load_relaxed(&task->made); /* relaxed */
     out->ready = channel_available(&task->out);
     int64_t asked = load_relaxed(&task->asked);     /* relaxed */
     int64_t missing = load_relaxed(&task->missing); /* relaxed */

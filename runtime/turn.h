@@ -7,7 +7,8 @@
  *
  * Orders
  *   T1 take, success (acq_rel) <- T3 give (acq_rel): what the last holder did is visible.
- *   T2 take, mark (acq_rel)    -> T3 give (acq_rel): what the comer wants is visible to who looks again.
+ *   T2 take, mark (acq_rel)    -> T3 give (acq_rel): what the comer wants is visible to who looks
+ *      again.
  * Layer: 1 */
 #ifndef ASYNC_RUNTIME_TURN_H
 #define ASYNC_RUNTIME_TURN_H
@@ -23,7 +24,7 @@ static inline bool turn_take(shared_u32 *turn)
         uint32_t seen = load_relaxed(turn); /* relaxed: the CAS below decides */
         if (seen == TURN_FREE) {
             if (cas_acq_rel(turn, &seen, TURN_TAKEN)) { return true; } /* T1 <- T3. LP */
-        } else if (cas_acq_rel(turn, &seen, TURN_AGAIN)) { /* T2 -> T3. LP */
+        } else if (cas_acq_rel(turn, &seen, TURN_AGAIN)) {             /* T2 -> T3. LP */
             return false;
         }
     }

@@ -2,7 +2,4 @@
  * Layer: 4 */
 #include <async/version.h>
 
-const char *async_version(void)
-{
-    return ASYNC_VERSION_STRING;
-}
+const char *async_version(void) { return ASYNC_VERSION_STRING; }

@@ -5,10 +5,11 @@
 #include "deadlock.h"
 #include "pool.h"
 
-#define SPIN_NS 60000 /* a wake-up across CPUs costs about as much: look that long before sleeping */
-#define LOOK_NS 20000000 /* asleep for so long: the first look for a deadlock */
+/* a wake-up across CPUs costs about as much: look that long before sleeping */
+#define SPIN_NS      60000
+#define LOOK_NS      20000000 /* asleep for so long: the first look for a deadlock */
 #define LOOK_NS_MOST 500000000
-#define NS_PER_MS 1000000u
+#define NS_PER_MS    1000000u
 
 bool wait_valid(async_wait wait)
 {
@@ -20,15 +21,18 @@ uint64_t wait_deadline(async_wait wait)
 {
     uint64_t deadline;
     switch (wait.kind) {
-    case ASYNC_WAIT_FOREVER: return OS_NEVER;
-    case ASYNC_WAIT_UNTIL: return wait.value;
+    case ASYNC_WAIT_FOREVER:
+        return OS_NEVER;
+    case ASYNC_WAIT_UNTIL:
+        return wait.value;
     case ASYNC_WAIT_PER_ITEM:
         if (__builtin_mul_overflow(wait.value, NS_PER_MS, &deadline) ||
             __builtin_add_overflow(deadline, os_now_ns(), &deadline)) {
             return OS_NEVER;
         }
         return deadline;
-    case ASYNC_WAIT_NOW: break;
+    case ASYNC_WAIT_NOW:
+        break;
     }
     return 0;
 }
@@ -47,9 +51,11 @@ static bool look_for_a_while(struct thread_waiter *waiter)
     return false;
 }
 
-/* As thread_waiter_sleep; now and then looks whether there is any use in it, and returns DEADLOCK where
- * there is none. `blocked` is NULL outside of functions: there only a thread that is alone has none. */
-static async_status sleep_for_good(struct thread_waiter *waiter, struct blocked *blocked, struct channel *channel, bool room)
+/* As thread_waiter_sleep; now and then looks whether there is any use in it, and returns DEADLOCK
+ * where there is none. `blocked` is NULL outside of functions: there only a thread that is alone
+ * has none. */
+static async_status sleep_for_good(struct thread_waiter *waiter, struct blocked *blocked,
+                                   struct channel *channel, bool room)
 {
     for (uint64_t pause = LOOK_NS; !thread_waiter_sleep(waiter, os_now_ns() + pause); pause *= 2) {
         if (blocked == NULL) {
@@ -69,17 +75,23 @@ static async_status sleep_for_good(struct thread_waiter *waiter, struct blocked 
 /* Inside a function, with no deadline. */
 static async_status sleep_inside(struct thread_waiter *waiter, struct channel *channel, bool room)
 {
-    struct blocked blocked = {
-        .inside = context.inside, .function = context.task, .channel = channel, .waiter = waiter, .room = room};
+    struct blocked blocked = {.inside = context.inside,
+                              .function = context.task,
+                              .channel = channel,
+                              .waiter = waiter,
+                              .room = room};
     deadlock_sleeps(&blocked);
     async_status status = deadlock_proved(&blocked) ? ASYNC_DEADLOCK : ASYNC_OK;
     if (status == ASYNC_OK && context.worker != NULL) { status = worker_stand_aside(); }
-    if (status == ASYNC_OK && !look_for_a_while(waiter)) { status = sleep_for_good(waiter, &blocked, channel, room); }
+    if (status == ASYNC_OK && !look_for_a_while(waiter)) {
+        status = sleep_for_good(waiter, &blocked, channel, room);
+    }
     deadlock_awake(&blocked);
     return status;
 }
 
-async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room, uint64_t deadline_ns)
+async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room,
+                        uint64_t deadline_ns)
 {
     if (load_acquire(&waiter->told) != 0) { return ASYNC_OK; } /* W6 <- W5 */
     if (context.task != NULL) {

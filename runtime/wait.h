@@ -10,13 +10,15 @@
 
 /* Whether this is a wait that async.h could have made. */
 bool wait_valid(async_wait wait);
-/* The deadline of the whole call, or, for a per-item wait, of the item that is waited for from now. */
+/* The deadline of the whole call, or, for a per-item wait, of the item that is waited for from
+ * now. */
 uint64_t wait_deadline(async_wait wait);
 
-/* Sleeps until told; the waiter is in the channel's list of readers, or of writers (`room`). Looks for a
- * short while before it gives up the CPU. OK: told; TIMEOUT: the deadline has passed; BUSY: inside a task,
- * and no thread can stand in; DEADLOCK: nobody will ever tell it (deadlock.c). On all but OK the waiter may
- * still be in the list: the caller removes it. */
-async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room, uint64_t deadline_ns);
+/* Sleeps until told; the waiter is in the channel's list of readers, or of writers (`room`). Looks
+ * for a short while before it gives up the CPU. OK: told; TIMEOUT: the deadline has passed; BUSY:
+ * inside a task, and no thread can stand in; DEADLOCK: nobody will ever tell it (deadlock.c). On
+ * all but OK the waiter may still be in the list: the caller removes it. */
+async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room,
+                        uint64_t deadline_ns);
 
 #endif

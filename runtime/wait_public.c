@@ -7,15 +7,9 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-async_wait async_forever(void)
-{
-    return (async_wait){ASYNC_WAIT_FOREVER, 0};
-}
+async_wait async_forever(void) { return (async_wait){ASYNC_WAIT_FOREVER, 0}; }
 
-async_wait async_now(void)
-{
-    return (async_wait){ASYNC_WAIT_NOW, 0};
-}
+async_wait async_now(void) { return (async_wait){ASYNC_WAIT_NOW, 0}; }
 
 async_wait async_per_item_ms(uint64_t ms)
 {

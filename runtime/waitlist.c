@@ -28,8 +28,9 @@
  *   W4 take in, arriving (acquire) <- W3.
  *   W5 told, futex word (release)  -> W6: what the teller did before. The last touch of the waiter.
  *   W6 sleep, futex word (acquire) <- W5.
- *   W9 settle, promised (seq_cst) <-> W9 pass, promised (seq_cst): before the look at who waits (W2),
- *      and after the announcement (W1): the pass sees that the items are free, or is asked for.
+ *   W9 settle, promised (seq_cst) <-> W9 pass, promised (seq_cst): before the look at who waits
+ *      (W2), and after the announcement (W1): the pass sees that the items are free, or is asked
+ *      for.
  *   W7 sweep, set (release)        -> W8: why all are told. Turns order the two.
  *   W8 sweep, taken (acquire)      <- W7.
  * Layer: 1 */
@@ -115,7 +116,7 @@ static void pass(struct waitlist *list)
     size_t sum = load_seq_cst(&list->promised); /* W9 */
     while (list->first != NULL) {
         struct waiter *waiter = list->first;
-        size_t need = min_size(waiter->need, list->most);
+        size_t         need = min_size(waiter->need, list->most);
         if (!size_add(sum, need, &sum)) { sum = SIZE_MAX; }
         if (!all && !list->met(list->context, sum)) { break; }
         unlink_after(list, NULL);
@@ -138,7 +139,7 @@ void waitlist_serve_slow(struct waitlist *list)
 static void add(struct waitlist *list, struct waiter *waiter)
 {
     store_relaxed(&waiter->state, WAITER_WAITING); /* relaxed: published by W3 */
-    add_seq_cst(&list->count, 1); /* W1 <-> W2 */
+    add_seq_cst(&list->count, 1);                  /* W1 <-> W2 */
     STEP("waitlist_add: announced");
     struct waiter *newest = load_relaxed(&list->arriving); /* relaxed: compared by the CAS */
     do {
@@ -171,7 +172,7 @@ void waitlist_settle(struct waitlist *list, struct waiter *waiter)
 void waitlist_tell_all(struct waitlist *list)
 {
     if (load_seq_cst(&list->count) == 0) { return; } /* W2 <-> W1 */
-    store_release(&list->sweep, 1); /* W7 -> W8 */
+    store_release(&list->sweep, 1);                  /* W7 -> W8 */
     waitlist_serve_slow(list);
 }
 
@@ -223,7 +224,7 @@ void waitlist_add_after_fork(struct waitlist *list, struct waiter *waiter)
 static void thread_told(struct waiter *waiter)
 {
     struct thread_waiter *thread = container_of(waiter, struct thread_waiter, waiter);
-    shared_u32 *told = &thread->told;
+    shared_u32           *told = &thread->told;
     store_release(told, 1); /* W5 -> W6; the thread may return now, and its stack frame be gone */
     STEP("thread_told: stored");
     os_futex_wake(told, 1); /* by its address only */

@@ -46,16 +46,16 @@ struct waitlist {
     /* Written when somebody begins or ends to wait, and read by everyone. */
     /* announced and not yet out: what the fast path looks at */
     alignas(FALSE_SHARING) shared_u32 count;
-    shared_u32 turn;                  /* turn.h */
+    shared_u32 turn; /* turn.h */
     /* tell all, at the next pass; set before the turn is asked for */
-    shared_u32 sweep;
+    shared_u32              sweep;
     SHARED(struct waiter *) arriving; /* pushed by any thread, newest first */
     /* needs of those that were told and have not settled: added to with the turn */
-    shared_size promised;
-    struct waiter  *first, *last;     /* these three: of who has the turn */
-    uint64_t        places;
-    size_t          most;             /* a need counts as this at most: the channel's capacity */
-    waitlist_met_fn *met;             /* and these two are set once */
+    shared_size      promised;
+    struct waiter   *first, *last; /* these three: of who has the turn */
+    uint64_t         places;
+    size_t           most; /* a need counts as this at most: the channel's capacity */
+    waitlist_met_fn *met;  /* and these two are set once */
     void            *context;
 };
 
@@ -68,7 +68,7 @@ void waitlist_add(struct waitlist *list, struct waiter *waiter);
 void waitlist_add_first(struct waitlist *list, struct waiter *waiter);
 
 /* Tells all waiters at the front whose need is met. Lock-free. */
-void waitlist_serve_slow(struct waitlist *list);
+void               waitlist_serve_slow(struct waitlist *list);
 static inline void waitlist_serve(struct waitlist *list)
 {
     if (unlikely(load_seq_cst(&list->count) != 0)) { waitlist_serve_slow(list); } /* W2 <-> W1 */

@@ -2,23 +2,23 @@
  *
  * A job is a task that may have something to run. A worker takes the newest of its own deque, else
  * the oldest from outside (the injector), else the oldest of a random other worker; then it looks
- * for a while, then it sleeps. Now and then the injector goes first, so that a worker that always has
- * jobs of its own serves the others too.
+ * for a while, then it sleeps. Now and then the injector goes first, so that a worker that always
+ * has jobs of its own serves the others too.
  *
- * Waking: who pushes a job wakes one sleeper, unless somebody is searching already, and has not been for
- * longer than a search takes (it stands still then); a searcher that
+ * Waking: who pushes a job wakes one sleeper, unless somebody is searching already, and has not
+ * been for longer than a search takes (it stands still then); a searcher that
  * found a job wakes the next one if there is more. So there are as many workers awake as there is
  * work for, and one wake-up at a time.
  *
  * Orders
  *   Q5 queued, cleared (acq_rel) <-> Q4 in demand.c.
- *   S1 push, fence (seq_cst) <-> E1 of event.c: the job is seen in the last look before sleeping, or
- *      the pusher sees the sleeper.
- *   S1 push, fence (seq_cst) <-> S2 searching (seq_cst): a searcher that the pusher sees and that finds
- *      nothing has this look still before it: it is uncounted before the announcement (E1).
- *   S1 push, fence (seq_cst) <-> S9 found, fence (seq_cst): the last searcher, which found a job, sees
- *      what was pushed while it was counted, or the pusher sees that nobody searches and wakes a sleeper.
- *      It takes its job while it is counted, never between two searches.
+ *   S1 push, fence (seq_cst) <-> E1 of event.c: the job is seen in the last look before sleeping,
+ *      or the pusher sees the sleeper.
+ *   S1 push, fence (seq_cst) <-> S2 searching (seq_cst): a searcher that the pusher sees and that
+ *      finds nothing has this look still before it: it is uncounted before the announcement (E1).
+ *   S1 push, fence (seq_cst) <-> S9 found, fence (seq_cst): the last searcher, which found a job,
+ *      sees what was pushed while it was counted, or the pusher sees that nobody searches and wakes
+ *      a sleeper. It takes its job while it is counted, never between two searches.
  *   S10 overflow, put (release) -> S11 overflow, taken (acq_rel): the task's next_job.
  *   S7 fill, slots and slots_made (release) -> S3 walk (acquire): the slot and its deque.
  *   S6 call, futex word (release) -> S5 sleep (acquire): the slot it got, or that it must end.
@@ -33,19 +33,20 @@
 
 #include <string.h>
 
-#define SEARCH_NS 60000  /* as long as a wake-up costs */
+#define SEARCH_NS  60000 /* as long as a wake-up costs */
 #define FAIR_EVERY 61    /* jobs of its own, then one from outside */
 #define STARVED_NS 1000000
 
-
 /* ---- jobs ---- */
 
-/* Whether somebody searches who can be relied on. A thread that has been counted for longer than a search
- * takes stands still (preempted, or stopped for good): what it would find must not wait for it. */
+/* Whether somebody searches who can be relied on. A thread that has been counted for longer than a
+ * search takes stands still (preempted, or stopped for good): what it would find must not wait for
+ * it. */
 static bool searched(const struct async_pool *pool)
 {
     if (load_relaxed(&pool->searching) == 0) { return false; } /* relaxed: S1 */
-    /* relaxed: too old a time wakes one too many; the one of a later search that has ended is too old soon */
+    /* relaxed: too old a time wakes one too many; the one of a later search that has ended is too
+     * old soon */
     return (int64_t)(os_now_ns() - load_relaxed(&pool->search_began)) < SEARCH_NS;
 }
 
@@ -53,7 +54,10 @@ static bool searched(const struct async_pool *pool)
 static void overflow(struct async_pool *pool, struct async_task *task)
 {
     struct async_task *first = load_relaxed(&pool->overflow); /* relaxed: compared by the CAS */
-    do { task->next_job = first; } while (!cas_release(&pool->overflow, &first, task)); /* S10 -> S11 */
+    do {
+        task->next_job = first;
+        /* S10 -> S11 */
+    } while (!cas_release(&pool->overflow, &first, task));
 }
 
 /* The first of the list; the others are put back, one after the other. */
@@ -72,8 +76,11 @@ static struct async_task *take_overflow(struct async_pool *pool)
 void pool_push(struct async_pool *pool, struct async_task *task)
 {
     struct worker *worker = context.worker;
-    if (worker == NULL || worker->pool != pool || worker->slot == NULL || !deque_push(&worker->slot->deque, task)) {
-        if (unlikely(queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK)) { overflow(pool, task); }
+    if (worker == NULL || worker->pool != pool || worker->slot == NULL ||
+        !deque_push(&worker->slot->deque, task)) {
+        if (unlikely(queue_put_inline(&pool->injector, &task, 1) != QUEUE_OK)) {
+            overflow(pool, task);
+        }
         add_relaxed(&pool->injected, 1); /* relaxed: S1 orders it before the look */
     }
     STEP("pool_push: pushed");
@@ -87,15 +94,17 @@ void pool_push(struct async_pool *pool, struct async_task *task)
 
 struct async_task *pool_take_injected(struct async_pool *pool)
 {
-    struct run run;
+    struct run                run;
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    struct async_task *task = NULL;
+    struct async_task        *task = NULL;
     if (queue_take(&pool->injector, 1, 1, &run, bounce, NULL) != 0) {
         memcpy(&task, bounce, sizeof task);
-    } else if (unlikely(load_relaxed(&pool->overflow) != NULL)) { /* relaxed: only saves the exchange */
+        /* relaxed: only saves the exchange */
+    } else if (unlikely(load_relaxed(&pool->overflow) != NULL)) {
         task = take_overflow(pool);
     }
-    if (task != NULL) { sub_relaxed(&pool->injected, 1); } /* relaxed: too high a count is a useless look */
+    /* relaxed: too high a count is a useless look */
+    if (task != NULL) { sub_relaxed(&pool->injected, 1); }
     return task;
 }
 
@@ -107,7 +116,7 @@ static struct async_task *steal(struct async_pool *pool, struct worker *worker)
     for (uint32_t i = 0; i < made; i++, at = at + 1 == made ? 0 : at + 1) {
         struct slot *victim = load_acquire(&pool->slots[at]); /* S3 <- S7 */
         if (victim == worker->slot) { continue; }
-        void *job;
+        void             *job;
         enum deque_result result;
         while ((result = deque_steal(&victim->deque, &job)) == DEQUE_LOST) {}
         if (result == DEQUE_TAKEN) { return job; }
@@ -118,7 +127,7 @@ static struct async_task *steal(struct async_pool *pool, struct worker *worker)
 static bool work_visible(struct async_pool *pool)
 {
     if (load_relaxed(&pool->injected) > 0) { return true; } /* relaxed: after S1 */
-    uint32_t made = load_acquire(&pool->slots_made); /* S3 <- S7 */
+    uint32_t made = load_acquire(&pool->slots_made);        /* S3 <- S7 */
     for (uint32_t i = 0; i < made; i++) {
         if (deque_size(&load_acquire(&pool->slots[i])->deque) != 0) { return true; } /* S3 */
     }
@@ -127,42 +136,48 @@ static bool work_visible(struct async_pool *pool)
 
 static bool retired(const struct worker *worker)
 {
-    return worker->slot == NULL || worker->slot->index >= load_seq_cst(&worker->pool->size); /* S8 <- S4 of pool.c */
+    /* S8 <- S4 of pool.c */
+    return worker->slot == NULL || worker->slot->index >= load_seq_cst(&worker->pool->size);
 }
 
 /* Looks for a while. */
 static struct async_task *search(struct async_pool *pool, struct worker *worker)
 {
     unsigned cpus = os_cpu_affinity_cached();
-    bool crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
+    bool     crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
     struct async_task *task = NULL;
-    uint64_t start = os_now_ns();
+    uint64_t           start = os_now_ns();
     store_relaxed(&pool->search_began, start); /* relaxed: see searched */
-    add_seq_cst(&pool->searching, 1); /* S2 */
+    add_seq_cst(&pool->searching, 1);          /* S2 */
     STEP("search: counted");
     do {
-        if ((task = pool_take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { break; }
+        if ((task = pool_take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) {
+            break;
+        }
         if (crowded) { os_yield(); }
         for (int i = 0; i < 32; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
     bool last = sub_seq_cst(&pool->searching, 1) == 1; /* S2 */
     STEP("search: left");
     if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
-    if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) { /* relaxed: event_notify looks again */
+    /* relaxed: event_notify looks again */
+    if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) {
         event_notify(&pool->idle, 1);
     }
     return task;
 }
 
-/* NULL: the worker has to leave its slot. A worker that was counted as searching takes its job in search
- * and nowhere else: whoever pushed meanwhile relies on it to pass the search on. */
+/* NULL: the worker has to leave its slot. A worker that was counted as searching takes its job in
+ * search and nowhere else: whoever pushed meanwhile relies on it to pass the search on. */
 static struct async_task *find_job(struct async_pool *pool, struct worker *worker)
 {
     if (retired(worker)) { return NULL; }
     struct async_task *task = NULL;
     if (++worker->ticks % FAIR_EVERY == 0) { task = pool_take_injected(pool); }
     if (task != NULL || (task = deque_pop(&worker->slot->deque)) != NULL) { return task; }
-    if ((task = pool_take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) { return task; }
+    if ((task = pool_take_injected(pool)) != NULL || (task = steal(pool, worker)) != NULL) {
+        return task;
+    }
     while ((task = search(pool, worker)) == NULL) {
         uint32_t key = event_prepare(&pool->idle); /* S1 */
         if (retired(worker) || work_visible(pool)) {
@@ -179,9 +194,11 @@ static struct async_task *find_job(struct async_pool *pool, struct worker *worke
 static enum run_result work_upstream(struct async_task *task, struct run_options options)
 {
     enum run_result result = RUN_INPUT;
-    struct helping help;
+    struct helping  help;
     help_begin(&help, task);
-    while (result == RUN_INPUT && help_search(&help, options) == RUN_DONE) { result = task_run(task, options); }
+    while (result == RUN_INPUT && help_search(&help, options) == RUN_DONE) {
+        result = task_run(task, options);
+    }
     help_end(&help);
     return result;
 }
@@ -191,9 +208,11 @@ static void work(struct async_pool *pool, struct async_task *task)
 {
     exchange_acq_rel(&task->queued, 0); /* Q5 <-> Q4 */
     struct run_options options = {.arm = true};
-    enum run_result result = task_run(task, options);
+    enum run_result    result = task_run(task, options);
     /* What a pool of size 0 upstream owes is this thread's to do. relaxed: see graph_link */
-    if (result == RUN_INPUT && load_relaxed(&task->foreign)) { result = work_upstream(task, options); }
+    if (result == RUN_INPUT && load_relaxed(&task->foreign)) {
+        result = work_upstream(task, options);
+    }
     if (unlikely(result == RUN_STARVED)) {
         pool_starve(pool);
         os_sleep_ns(STARVED_NS);
@@ -204,7 +223,8 @@ static void work(struct async_pool *pool, struct async_task *task)
 
 /* ---- slots and threads ---- */
 
-/* The jobs of a slot that is given up go to the others; where there are none, whoever reads next finds the work by itself. */
+/* The jobs of a slot that is given up go to the others; where there are none, whoever reads next
+ * finds the work by itself. */
 static void empty_slot(struct slot *slot)
 {
     struct async_task *task;
@@ -217,13 +237,15 @@ static void empty_slot(struct slot *slot)
 
 static void run_worker(void *argument)
 {
-    struct worker *worker = argument;
+    struct worker     *worker = argument;
     struct async_pool *pool = worker->pool;
     context.worker = worker;
     context.stack_end = os_stack_end();
     for (;;) {
         struct async_task *task;
-        while (worker->slot != NULL && (task = find_job(pool, worker)) != NULL) { work(pool, task); }
+        while (worker->slot != NULL && (task = find_job(pool, worker)) != NULL) {
+            work(pool, task);
+        }
         struct slot *left = worker->slot;
         if (left != NULL) {
             worker->slot = NULL; /* what is pushed from here on goes to the injector */
@@ -237,7 +259,9 @@ static void run_worker(void *argument)
             pool_fill_slots(pool); /* the size may have grown again */
         }
         /* A thread more than the slots is kept to stand in; the others end. */
-        bool keep = !worker->quit && left == NULL && pool->threads <= load_relaxed(&pool->size) + 1 && pool->spares == NULL; /* relaxed: under the mutex */
+        /* relaxed: under the mutex */
+        bool keep = !worker->quit && left == NULL &&
+                    pool->threads <= load_relaxed(&pool->size) + 1 && pool->spares == NULL;
         if (!keep) {
             worker->next = pool->finished;
             pool->finished = worker;
@@ -249,7 +273,8 @@ static void run_worker(void *argument)
         worker->next = pool->spares;
         pool->spares = worker;
         os_mutex_unlock(&pool->mutex);
-        while (load_acquire(&worker->call) == 0) { os_futex_wait(&worker->call, 0, OS_NEVER); } /* S5 <- S6 */
+        /* S5 <- S6 */
+        while (load_acquire(&worker->call) == 0) { os_futex_wait(&worker->call, 0, OS_NEVER); }
         if (worker->quit) {
             os_mutex_lock(&pool->mutex);
             worker->next = pool->finished;
@@ -306,8 +331,8 @@ bool pool_fill_slots(struct async_pool *pool)
                 return false;
             }
             slot->index = i;
-            store_release(&pool->slots[i], slot);     /* S7 -> S3 */
-            store_release(&pool->slots_made, i + 1);  /* S7 -> S3 */
+            store_release(&pool->slots[i], slot);    /* S7 -> S3 */
+            store_release(&pool->slots_made, i + 1); /* S7 -> S3 */
         }
         if (!slot->taken) {
             if (!pool_call_worker(pool, slot)) { return false; }
@@ -329,14 +354,14 @@ void pool_dismiss_spares(struct async_pool *pool)
 
 async_status worker_stand_aside(void)
 {
-    struct worker *worker = context.worker;
+    struct worker     *worker = context.worker;
     struct async_pool *pool = worker->pool;
     if (worker->slot == NULL) { return ASYNC_OK; }
     async_status status = ASYNC_OK;
     os_mutex_lock(&pool->mutex);
     struct slot *slot = worker->slot;
-    unsigned size = load_relaxed(&pool->size); /* relaxed: under the mutex */
-    unsigned most = pool->max_threads != 0 ? pool->max_threads : size + 64;
+    unsigned     size = load_relaxed(&pool->size); /* relaxed: under the mutex */
+    unsigned     most = pool->max_threads != 0 ? pool->max_threads : size + 64;
     if (slot->index >= size) {
         os_mutex_unlock(&pool->mutex);
         worker->slot = NULL;
@@ -353,7 +378,4 @@ async_status worker_stand_aside(void)
     return status;
 }
 
-void pool_wake_all(struct async_pool *pool)
-{
-    event_notify(&pool->idle, UINT32_MAX);
-}
+void pool_wake_all(struct async_pool *pool) { event_notify(&pool->idle, UINT32_MAX); }

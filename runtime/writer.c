@@ -85,7 +85,7 @@ void async_writer_release(async_writer *writer)
 {
     if (writer == NULL) { return; }
     struct channel *channel = channel_of_writer(writer);
-    uint32_t before = sub_acq_rel(&writer->holders, 1); /* V4 -> V4 */
+    uint32_t        before = sub_acq_rel(&writer->holders, 1); /* V4 -> V4 */
     CHECK(before != 0);
     if (before != 1) { return; }
     writer->magic = RELEASED_MAGIC;
@@ -124,11 +124,11 @@ void async_free(void *items) { mem_free(items); }
 /* What one call writes. */
 struct writing {
     struct channel      *channel;
-    const unsigned char *items;   /* those that are not yet accepted */
+    const unsigned char *items; /* those that are not yet accepted */
     size_t               left;
     size_t               accepted;
     /* the copy that a pre callback has seen; NULL: items are still to be copied */
-    struct block        *block;
+    struct block *block;
 };
 
 /* Room for up to `count` items, now the caller's. 0: the channel is full. */
@@ -143,7 +143,7 @@ static size_t reserve(struct channel *channel, size_t count)
         if ((int64_t)used < 0) { used = 0; }
         if (used >= channel->capacity) {
             uint64_t again = load_seq_cst(&channel->reserved); /* C6 <- C5, V3 */
-            if (again == reserved) { return 0; } /* LP: full */
+            if (again == reserved) { return 0; }               /* LP: full */
             reserved = again;
             continue;
         }
@@ -163,13 +163,17 @@ static void give_back(struct channel *channel, size_t room)
 static size_t put_piece(struct writing *writing, size_t count, enum queue_result *result)
 {
     struct channel *channel = writing->channel;
-    size_t size = channel->item_size;
+    size_t          size = channel->item_size;
     if (likely(count <= QUEUE_INLINE && count * size <= QUEUE_INLINE)) {
         *result = channel_put_inline(channel, writing->items, count, count * size);
         return *result == QUEUE_OK ? count : 0;
     }
     struct run run;
-    if (size < PIECE_BYTES) { count = min_size(count, PIECE_BYTES / size); } else { count = 1; }
+    if (size < PIECE_BYTES) {
+        count = min_size(count, PIECE_BYTES / size);
+    } else {
+        count = 1;
+    }
     run.count = count;
     if (writing->block != NULL) {
         run.block = writing->block;
@@ -195,13 +199,13 @@ static size_t put_piece(struct writing *writing, size_t count, enum queue_result
 static async_status write_now(struct writing *writing)
 {
     struct channel *channel = writing->channel;
-    bool bounded = channel_bounded(channel);
+    bool            bounded = channel_bounded(channel);
     while (writing->left > 0) {
         size_t room = bounded ? reserve(channel, writing->left) : writing->left;
         if (room == 0) { return queue_closed(&channel->queue) ? ASYNC_CLOSED : ASYNC_TIMEOUT; }
         while (room > 0) {
             enum queue_result result;
-            size_t count = put_piece(writing, room, &result);
+            size_t            count = put_piece(writing, room, &result);
             if (unlikely(count == 0)) {
                 if (bounded) { give_back(channel, room); }
                 return result == QUEUE_CLOSED ? ASYNC_CLOSED : ASYNC_NO_MEMORY;
@@ -219,12 +223,12 @@ static async_status write_now(struct writing *writing)
 static async_status write_waiting(struct writing *writing, async_wait wait)
 {
     struct channel *channel = writing->channel;
-    uint64_t deadline = wait_deadline(wait);
-    async_status status;
+    uint64_t        deadline = wait_deadline(wait);
+    async_status    status;
     channel_retain(channel); /* another thread may release the end that the caller writes through */
     do {
         struct thread_waiter waiter;
-        size_t before = writing->accepted;
+        size_t               before = writing->accepted;
         thread_waiter_init(&waiter, 1);
         waitlist_add(&channel->writers, &waiter.waiter);
         async_status slept = wait_sleep(&waiter, channel, true, deadline);
@@ -254,11 +258,11 @@ static async_status write_all(struct writing *writing, async_wait wait)
 /* Lets the pre callback see a copy, and writes that. */
 static async_status write_through_pre(struct writing *writing, async_wait wait)
 {
-    struct channel *channel = writing->channel;
+    struct channel            *channel = writing->channel;
     const struct async_writer *writer = &channel->writer;
-    alignas(16) unsigned char few[QUEUE_INLINE];
-    size_t count = writing->left, bytes = count * channel->item_size;
-    unsigned char *copy = few;
+    alignas(16) unsigned char  few[QUEUE_INLINE];
+    size_t                     count = writing->left, bytes = count * channel->item_size;
+    unsigned char             *copy = few;
     if (queue_closed(&channel->queue)) { return ASYNC_CLOSED; }
     if (bytes > sizeof few) {
         writing->block = block_new(channel->store, bytes);
@@ -277,8 +281,8 @@ static NEVER_INLINE async_status write_general(struct channel *channel, const vo
                                                size_t count, size_t *written, async_wait wait)
 {
     struct writing writing = {channel, items, count, 0, NULL};
-    async_status status = channel->writer.pre == NULL ? write_all(&writing, wait)
-                                                      : write_through_pre(&writing, wait);
+    async_status   status = channel->writer.pre == NULL ? write_all(&writing, wait)
+                                                        : write_through_pre(&writing, wait);
     *written = writing.accepted;
     return status;
 }

@@ -38,9 +38,9 @@ struct Channel {
 
 void pingpong(benchmark::State &state)
 {
-    Channel there;
-    Channel back;
-    std::thread other([&] {
+    Channel       there;
+    Channel       back;
+    std::thread   other([&] {
         std::uint64_t item = 0;
         while (there.read(&item) == ASYNC_OK)
             pipeline::must(back.write(item), "async_writer_write");

@@ -13,18 +13,16 @@ static int increment(const void *in, void *out, size_t count, size_t *done, void
     (void)done;
     (void)context;
     const uint64_t *from = in;
-    uint64_t *to = out;
-    for (size_t i = 0; i < count; i++)
-        to[i] = from[i] + 1;
+    uint64_t       *to = out;
+    for (size_t i = 0; i < count; i++) to[i] = from[i] + 1;
     return 0;
 }
 
 static int add(const void *items, size_t count, void *context)
 {
     const uint64_t *values = items;
-    uint64_t *total = context;
-    for (size_t i = 0; i < count; i++)
-        *total += values[i];
+    uint64_t       *total = context;
+    for (size_t i = 0; i < count; i++) *total += values[i];
     return ASYNC_CONTINUE;
 }
 
@@ -32,13 +30,11 @@ static int add(const void *items, size_t count, void *context)
 static long peak_memory(void)
 {
     FILE *file = fopen("/proc/self/status", "r");
-    if (file == NULL)
-        return 0;
+    if (file == NULL) return 0;
     char line[256];
     long peak = 0;
     while (fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "VmHWM:", 6) == 0)
-            peak = strtol(line + 6, NULL, 10);
+        if (strncmp(line, "VmHWM:", 6) == 0) peak = strtol(line + 6, NULL, 10);
     }
     fclose(file);
     return peak;
@@ -61,20 +57,20 @@ int main(int argc, char **argv)
     unsigned workers = (unsigned)strtoul(argv[1], NULL, 10);
     uint64_t items = strtoull(argv[2], NULL, 10);
 
-    async_pool *pool = NULL;
+    async_pool   *pool = NULL;
     async_reader *first = NULL;
     async_reader *last = NULL;
-    async_source source = async_source_range(0, items);
+    async_source  source = async_source_range(0, items);
     must(async_pool_create(&pool, workers, NULL), "async_pool_create");
     must(async_pool_add_task(pool, &first,
-                             &(async_task_options){ .source = &source, .batch = increment }),
+                             &(async_task_options){.source = &source, .batch = increment}),
          "async_pool_add_task");
-    must(async_pool_add_task(pool, &last,
-                             &(async_task_options){ .input = first, .batch = increment }),
-         "async_pool_add_task");
+    must(
+        async_pool_add_task(pool, &last, &(async_task_options){.input = first, .batch = increment}),
+        "async_pool_add_task");
     async_reader_release(first);
 
-    long before = peak_memory();
+    long     before = peak_memory();
     uint64_t total = 0;
     must(async_reader_for_each(last, add, &total, async_forever()), "async_reader_for_each");
     long after = peak_memory();

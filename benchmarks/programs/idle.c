@@ -29,7 +29,7 @@ static void must(async_status status, const char *what)
 
 static void sleep_ms(long ms)
 {
-    struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
     while (nanosleep(&time, &time) != 0)
         ;
 }
@@ -53,13 +53,11 @@ static long switches(unsigned *threads)
     *threads = 0;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         long id = strtol(entry->d_name, NULL, 10);
-        if (id == 0 || id == (long)getpid())
-            continue;
+        if (id == 0 || id == (long)getpid()) continue;
         char path[64];
         snprintf(path, sizeof path, "/proc/self/task/%ld/status", id);
         FILE *file = fopen(path, "r");
-        if (file == NULL)
-            continue;
+        if (file == NULL) continue;
         ++*threads;
         char line[256];
         while (fgets(line, sizeof line, file) != NULL) {
@@ -78,24 +76,24 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: idle WORKERS MILLISECONDS\n");
         return 2;
     }
-    async_pool *pool = NULL;
+    async_pool   *pool = NULL;
     async_reader *reader = NULL;
-    async_source source = async_source_range(0, 100000);
+    async_source  source = async_source_range(0, 100000);
     must(async_pool_create(&pool, (unsigned)strtoul(argv[1], NULL, 10), NULL), "async_pool_create");
     must(async_pool_add_task(
              pool, &reader,
-             &(async_task_options){ .source = &source, .each = increment, .max_chunksize = 16 }),
+             &(async_task_options){.source = &source, .each = increment, .max_chunksize = 16}),
          "async_pool_add_task");
     static uint64_t items[50000];
     must(async_reader_read(reader, items, 50000, NULL, async_forever()), "async_reader_read");
 
     sleep_ms(100);
     unsigned threads = 0;
-    long switches_before = switches(&threads);
-    double cpu_before = cpu_ms();
+    long     switches_before = switches(&threads);
+    double   cpu_before = cpu_ms();
     sleep_ms(strtol(argv[2], NULL, 10));
     double cpu_after = cpu_ms();
-    long switches_after = switches(&threads);
+    long   switches_after = switches(&threads);
 
     printf("{\"threads\": %u, \"milliseconds\": %s, \"switches\": %ld, \"cpu_ms\": %.3f}\n",
            threads, argv[2], switches_after - switches_before, cpu_after - cpu_before);

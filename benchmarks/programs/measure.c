@@ -29,7 +29,7 @@ int main(int argc, char **argv)
         return 2;
     }
     double begin = now();
-    pid_t child = fork();
+    pid_t  child = fork();
     if (child < 0) {
         perror("measure: fork");
         return 1;
@@ -39,14 +39,14 @@ int main(int argc, char **argv)
         perror(argv[2]);
         _exit(127);
     }
-    int status;
+    int           status;
     struct rusage usage;
     if (wait4(child, &status, 0, &usage) < 0) {
         perror("measure: wait4");
         return 1;
     }
     double end = now();
-    FILE *result = fopen(argv[1], "w");
+    FILE  *result = fopen(argv[1], "w");
     if (result == NULL) {
         perror(argv[1]);
         return 1;

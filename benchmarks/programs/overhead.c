@@ -59,26 +59,25 @@ static int sum(const void *in, size_t count, size_t *done, async_emitter *out, v
 static int add(const void *items, size_t count, void *context)
 {
     const uint64_t *values = items;
-    uint64_t *total = context;
-    for (size_t i = 0; i < count; i++)
-        *total += values[i];
+    uint64_t       *total = context;
+    for (size_t i = 0; i < count; i++) *total += values[i];
     return ASYNC_CONTINUE;
 }
 
 static uint64_t pipeline(async_pool *pool, size_t chunk)
 {
-    async_source source = async_source_range(0, ITEMS);
+    async_source  source = async_source_range(0, ITEMS);
     async_reader *squares = NULL;
     async_reader *sums = NULL;
-    uint64_t total = 0;
+    uint64_t      total = 0;
     must(async_pool_add_task(
              pool, &squares,
              &(async_task_options){
-                 .source = &source, .batch = square, .max_chunksize = chunk, .in_place = true }),
+                 .source = &source, .batch = square, .max_chunksize = chunk, .in_place = true}),
          "async_pool_add_task");
     must(async_pool_add_task(
              pool, &sums,
-             &(async_task_options){ .input = squares, .emit = sum, .max_chunksize = chunk }),
+             &(async_task_options){.input = squares, .emit = sum, .max_chunksize = chunk}),
          "async_pool_add_task");
     async_reader_release(squares);
     must(async_reader_for_each(sums, add, &total, async_forever()), "async_reader_for_each");
@@ -95,7 +94,7 @@ int main(int argc, char **argv)
     async_pool *pool = NULL;
     must(async_pool_create(&pool, 0, NULL), "async_pool_create");
     for (int i = 1; i < argc; i++) {
-        size_t chunk = strtoul(argv[i], NULL, 10);
+        size_t    chunk = strtoul(argv[i], NULL, 10);
         uint64_t *items = chunk == 0 ? NULL : malloc(chunk * sizeof *items);
         if (items == NULL) {
             fprintf(stderr, "overhead: no such chunk: %s\n", argv[i]);
@@ -104,11 +103,11 @@ int main(int argc, char **argv)
         double best_plain = 1e18;
         double best_pipeline = 1e18;
         for (int pass = 0; pass < PASSES; pass++) {
-            double start = now_ns();
+            double   start = now_ns();
             uint64_t expected = plain(items, chunk);
-            double middle = now_ns();
+            double   middle = now_ns();
             uint64_t total = pipeline(pool, chunk);
-            double end = now_ns();
+            double   end = now_ns();
             if (total != expected) {
                 fprintf(stderr, "overhead: wrong sum\n");
                 return 1;

@@ -11,8 +11,8 @@ namespace
 struct Channel {
     async_writer *writer = nullptr;
     async_reader *reader = nullptr;
-    bool blocks;
-    bool spins;
+    bool          blocks;
+    bool          spins;
 
     Channel(std::size_t capacity, bool blocks_, bool spins_) : blocks(blocks_), spins(spins_)
     {
@@ -40,12 +40,10 @@ struct Channel {
         void write(const std::uint64_t *items, std::size_t count)
         {
             for (;;) {
-                std::size_t written = 0;
+                std::size_t  written = 0;
                 async_status status = async_writer_write(writer_, items, count, &written, wait_);
-                if (status == ASYNC_OK)
-                    break;
-                if (status != ASYNC_TIMEOUT)
-                    pipeline::must(status, "async_writer_write");
+                if (status == ASYNC_OK) break;
+                if (status != ASYNC_TIMEOUT) pipeline::must(status, "async_writer_write");
                 items += written;
                 count -= written;
                 waiting_.failed();
@@ -54,8 +52,8 @@ struct Channel {
         }
 
       private:
-        async_writer *writer_;
-        async_wait wait_;
+        async_writer   *writer_;
+        async_wait      wait_;
         config::Waiting waiting_;
     };
 
@@ -70,21 +68,20 @@ struct Channel {
         std::size_t read(std::uint64_t *items, std::size_t count)
         {
             for (;;) {
-                std::size_t got = 0;
+                std::size_t  got = 0;
                 async_status status = async_reader_read(reader_, items, count, &got, wait_);
                 if (got > 0) {
                     waiting_.succeeded();
                     return got;
                 }
-                if (status != ASYNC_TIMEOUT)
-                    pipeline::must(status, "async_reader_read");
+                if (status != ASYNC_TIMEOUT) pipeline::must(status, "async_reader_read");
                 waiting_.failed();
             }
         }
 
       private:
-        async_reader *reader_;
-        async_wait wait_;
+        async_reader   *reader_;
+        async_wait      wait_;
         config::Waiting waiting_;
     };
 };
@@ -93,11 +90,11 @@ struct Channel {
 
 void harness::register_benchmarks(unsigned cpus)
 {
-    for (std::size_t capacity : { 0ul, 4096ul }) {
-        for (const char *wait : { "yield", "spin", "block" }) {
+    for (std::size_t capacity : {0ul, 4096ul}) {
+        for (const char *wait : {"yield", "spin", "block"}) {
             bool blocks = wait[0] == 'b';
             bool spins = wait[0] == 's';
-            config::add(cpus, { 1, config::batch },
+            config::add(cpus, {1, config::batch},
                         "async" + part("capacity", capacity) + part("wait", wait),
                         [=] { return std::make_unique<Channel>(capacity, blocks, spins); });
         }

@@ -23,7 +23,7 @@
 namespace config
 {
 
-constexpr std::size_t batch = 64;
+constexpr std::size_t   batch = 64;
 constexpr std::uint64_t items_singly = 1 << 20;
 constexpr std::uint64_t items_batched = 1 << 23;
 
@@ -40,9 +40,7 @@ inline void cpu_pause()
 class Waiting
 {
   public:
-    explicit Waiting(bool spins) : spins_(spins)
-    {
-    }
+    explicit Waiting(bool spins) : spins_(spins) {}
     void failed()
     {
         if (!spins_ || ++looks_ > 64)
@@ -50,13 +48,10 @@ class Waiting
         else
             cpu_pause();
     }
-    void succeeded()
-    {
-        looks_ = 0;
-    }
+    void succeeded() { looks_ = 0; }
 
   private:
-    bool spins_;
+    bool     spins_;
     unsigned looks_ = 0;
 };
 
@@ -64,12 +59,11 @@ template <class Queue>
 std::uint64_t consume(Queue &queue, std::uint64_t share, std::size_t count)
 {
     typename Queue::Consumer consumer(queue);
-    std::uint64_t items[batch];
-    std::uint64_t total = 0;
+    std::uint64_t            items[batch];
+    std::uint64_t            total = 0;
     while (share > 0) {
         std::size_t got = consumer.read(items, std::min<std::uint64_t>(count, share));
-        for (std::size_t i = 0; i < got; i++)
-            total += items[i];
+        for (std::size_t i = 0; i < got; i++) total += items[i];
         share -= got;
     }
     return total;
@@ -79,11 +73,10 @@ template <class Queue>
 void produce(Queue &queue, std::uint64_t first, std::uint64_t share, std::size_t count)
 {
     typename Queue::Producer producer(queue);
-    std::uint64_t items[batch];
+    std::uint64_t            items[batch];
     for (std::uint64_t done = 0; done < share;) {
         std::size_t n = std::min<std::uint64_t>(count, share - done);
-        for (std::size_t i = 0; i < n; i++)
-            items[i] = first + done + i;
+        for (std::size_t i = 0; i < n; i++) items[i] = first + done + i;
         producer.write(items, n);
         done += n;
     }
@@ -98,15 +91,14 @@ void run(benchmark::State &state, unsigned pairs, std::size_t count, Make make)
     for (auto _ : state) {
         state.PauseTiming();
         {
-            auto queue = make();
-            std::atomic<unsigned> waiting{ 0 };
-            std::atomic<bool> open{ false };
+            auto                         queue = make();
+            std::atomic<unsigned>        waiting{0};
+            std::atomic<bool>            open{false};
             std::vector<harness::Padded> sums(pairs);
-            std::vector<std::thread> threads;
-            auto gate = [&] {
+            std::vector<std::thread>     threads;
+            auto                         gate = [&] {
                 waiting++;
-                while (!open)
-                    sched_yield();
+                while (!open) sched_yield();
             };
             for (unsigned i = 0; i < pairs; i++) {
                 threads.emplace_back([&, i] {
@@ -118,16 +110,13 @@ void run(benchmark::State &state, unsigned pairs, std::size_t count, Make make)
                     sums[i].value = consume(*queue, share, count);
                 });
             }
-            while (waiting != 2 * pairs)
-                sched_yield();
+            while (waiting != 2 * pairs) sched_yield();
             state.ResumeTiming();
             open = true;
-            for (std::thread &thread : threads)
-                thread.join();
+            for (std::thread &thread : threads) thread.join();
             state.PauseTiming();
             std::uint64_t total = 0;
-            for (const harness::Padded &sum : sums)
-                total += sum.value;
+            for (const harness::Padded &sum : sums) total += sum.value;
             if (total != items / 2 * (items + 1)) {
                 state.SkipWithError("wrong sum");
                 break;
@@ -145,7 +134,7 @@ template <class Make>
 void add(unsigned cpus, std::initializer_list<std::size_t> counts, const std::string &variant,
          Make make)
 {
-    for (unsigned pairs : { 1u, 2u, 4u }) {
+    for (unsigned pairs : {1u, 2u, 4u}) {
         for (std::size_t count : counts) {
             std::string n = std::to_string(pairs);
             harness::add("queue/" + n + "p" + n + "c" + harness::part("batch", count) +

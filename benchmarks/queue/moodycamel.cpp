@@ -12,16 +12,12 @@ namespace
 
 struct Moodycamel {
     moodycamel::ConcurrentQueue<std::uint64_t> queue;
-    bool spins;
+    bool                                       spins;
 
-    explicit Moodycamel(bool spins_) : spins(spins_)
-    {
-    }
+    explicit Moodycamel(bool spins_) : spins(spins_) {}
 
     struct Producer {
-        explicit Producer(Moodycamel &from) : queue(from.queue), token(from.queue)
-        {
-        }
+        explicit Producer(Moodycamel &from) : queue(from.queue), token(from.queue) {}
         void write(const std::uint64_t *items, std::size_t count)
         {
             if (count == 1)
@@ -30,7 +26,7 @@ struct Moodycamel {
                 queue.enqueue_bulk(token, items, count);
         }
         moodycamel::ConcurrentQueue<std::uint64_t> &queue;
-        moodycamel::ProducerToken token;
+        moodycamel::ProducerToken                   token;
     };
 
     struct Consumer {
@@ -51,8 +47,8 @@ struct Moodycamel {
             }
         }
         moodycamel::ConcurrentQueue<std::uint64_t> &queue;
-        moodycamel::ConsumerToken token;
-        config::Waiting waiting;
+        moodycamel::ConsumerToken                   token;
+        config::Waiting                             waiting;
     };
 };
 
@@ -60,9 +56,8 @@ struct Moodycamel {
 
 void harness::register_benchmarks(unsigned cpus)
 {
-    for (bool spins : { false, true }) {
-        config::add(cpus, { 1, config::batch },
-                    "moodycamel" + part("wait", spins ? "spin" : "yield"),
+    for (bool spins : {false, true}) {
+        config::add(cpus, {1, config::batch}, "moodycamel" + part("wait", spins ? "spin" : "yield"),
                     [=] { return std::make_unique<Moodycamel>(spins); });
     }
 }

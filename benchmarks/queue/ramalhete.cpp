@@ -18,17 +18,13 @@ template <class Reclaimer, unsigned Entries>
 struct Ramalhete {
     xenium::ramalhete_queue<std::uint64_t *, xenium::policy::reclaimer<Reclaimer>,
                             xenium::policy::entries_per_node<Entries>>
-        queue;
+         queue;
     bool spins;
 
-    explicit Ramalhete(bool spins_) : spins(spins_)
-    {
-    }
+    explicit Ramalhete(bool spins_) : spins(spins_) {}
 
     struct Producer {
-        explicit Producer(Ramalhete &from) : queue(from.queue)
-        {
-        }
+        explicit Producer(Ramalhete &from) : queue(from.queue) {}
         void write(const std::uint64_t *items, std::size_t count)
         {
             for (std::size_t i = 0; i < count; i++)
@@ -38,28 +34,25 @@ struct Ramalhete {
     };
 
     struct Consumer {
-        explicit Consumer(Ramalhete &from) : queue(from.queue), waiting(from.spins)
-        {
-        }
+        explicit Consumer(Ramalhete &from) : queue(from.queue), waiting(from.spins) {}
         std::size_t read(std::uint64_t *items, std::size_t)
         {
             std::uint64_t *item = nullptr;
-            while (!queue.try_pop(item))
-                waiting.failed();
+            while (!queue.try_pop(item)) waiting.failed();
             waiting.succeeded();
             *items = reinterpret_cast<std::uint64_t>(item) >> 4;
             return 1;
         }
         decltype(Ramalhete::queue) &queue;
-        config::Waiting waiting;
+        config::Waiting             waiting;
     };
 };
 
 template <class Reclaimer, unsigned Entries>
 void add(unsigned cpus, const char *name)
 {
-    for (bool spins : { false, true }) {
-        config::add(cpus, { 1 },
+    for (bool spins : {false, true}) {
+        config::add(cpus, {1},
                     std::string("ramalhete/") + name + harness::part("entries", Entries) +
                         harness::part("wait", spins ? "spin" : "yield"),
                     [=] { return std::make_unique<Ramalhete<Reclaimer, Entries>>(spins); });

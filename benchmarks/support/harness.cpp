@@ -17,8 +17,7 @@ bool pin(unsigned cpus)
     cpu_set_t allowed;
     cpu_set_t chosen;
     CPU_ZERO(&chosen);
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-        return false;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
     unsigned found = 0;
     for (int cpu = 0; cpu < CPU_SETSIZE && found < cpus; cpu++) {
         if (CPU_ISSET(cpu, &allowed)) {
@@ -34,12 +33,12 @@ bool pin(unsigned cpus)
 int main(int argc, char **argv)
 {
     unsigned cpus = 1;
-    int kept = 1;
+    int      kept = 1;
     for (int i = 1; i < argc; i++) {
         if (std::strncmp(argv[i], "--cpus=", 7) == 0) {
             const char *text = argv[i] + 7;
             const char *end = text + std::strlen(text);
-            auto parsed = std::from_chars(text, end, cpus);
+            auto        parsed = std::from_chars(text, end, cpus);
             if (parsed.ec != std::errc() || parsed.ptr != end || cpus == 0) {
                 std::fprintf(stderr, "%s: --cpus takes a number from 1\n", argv[0]);
                 return 2;
@@ -55,8 +54,7 @@ int main(int argc, char **argv)
         return 2;
     }
     benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv))
-        return 2;
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
     benchmark::AddCustomContext("cpus", std::to_string(cpus));
     harness::register_benchmarks(cpus);
     benchmark::RunSpecifiedBenchmarks();

@@ -44,7 +44,7 @@ inline std::string part(const char *key, const char *value)
 // of each kernel over all iterations: expected_calls are pairs of a kernel and its calls an
 // iteration.
 struct Expected {
-    kernel which;
+    kernel        which;
     std::uint64_t calls;
 };
 
@@ -77,27 +77,18 @@ class Buffer
         : items_(static_cast<std::uint64_t *>(
               ::operator new(count * sizeof(std::uint64_t), alignment)))
     {
-        for (std::size_t i = 0; i < count; i++)
-            items_[i] = 0;
+        for (std::size_t i = 0; i < count; i++) items_[i] = 0;
     }
-    Buffer(Buffer &&other) noexcept : items_(std::exchange(other.items_, nullptr))
-    {
-    }
+    Buffer(Buffer &&other) noexcept : items_(std::exchange(other.items_, nullptr)) {}
     Buffer(const Buffer &) = delete;
     Buffer &operator=(const Buffer &) = delete;
     Buffer &operator=(Buffer &&) = delete;
-    ~Buffer()
-    {
-        ::operator delete(items_, alignment);
-    }
-    std::uint64_t *items()
-    {
-        return items_;
-    }
+    ~Buffer() { ::operator delete(items_, alignment); }
+    std::uint64_t *items() { return items_; }
 
   private:
-    static constexpr std::align_val_t alignment{ 64 };
-    std::uint64_t *items_;
+    static constexpr std::align_val_t alignment{64};
+    std::uint64_t                    *items_;
 };
 
 // An integer on cache lines of its own.

@@ -21,7 +21,7 @@ struct slot {
 };
 
 enum { MAX_SLOTS = 4096 };
-static struct slot slots[MAX_SLOTS];
+static struct slot     slots[MAX_SLOTS];
 static _Atomic(size_t) slots_used;
 
 static _Thread_local struct slot *mine;
@@ -39,8 +39,7 @@ static __attribute__((noinline, cold)) struct slot *new_slot(void)
 static inline void count_call(enum kernel which)
 {
     struct slot *slot = mine;
-    if (__builtin_expect(slot == NULL, 0))
-        slot = new_slot();
+    if (__builtin_expect(slot == NULL, 0)) slot = new_slot();
     uint64_t calls = atomic_load_explicit(&slot->calls[which], memory_order_relaxed);
     atomic_store_explicit(&slot->calls[which], calls + 1, memory_order_relaxed);
 }
@@ -48,32 +47,28 @@ static inline void count_call(enum kernel which)
 KERNEL void kernel_fill(uint64_t *out, uint64_t first, size_t count)
 {
     count_call(KERNEL_FILL);
-    for (size_t i = 0; i < count; i++)
-        out[i] = first + i;
+    for (size_t i = 0; i < count; i++) out[i] = first + i;
 }
 
 KERNEL void kernel_square(const uint64_t *in, uint64_t *out, size_t count)
 {
     count_call(KERNEL_SQUARE);
     INDEPENDENT
-    for (size_t i = 0; i < count; i++)
-        out[i] = in[i] * in[i];
+    for (size_t i = 0; i < count; i++) out[i] = in[i] * in[i];
 }
 
 KERNEL void kernel_increment(const uint64_t *in, uint64_t *out, size_t count)
 {
     count_call(KERNEL_INCREMENT);
     INDEPENDENT
-    for (size_t i = 0; i < count; i++)
-        out[i] = in[i] + 1;
+    for (size_t i = 0; i < count; i++) out[i] = in[i] + 1;
 }
 
 KERNEL uint64_t kernel_sum(const uint64_t *in, size_t count)
 {
     count_call(KERNEL_SUM);
     uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += in[i];
+    for (size_t i = 0; i < count; i++) sum += in[i];
     return sum;
 }
 
@@ -88,7 +83,7 @@ KERNEL uint64_t kernel_burn(uint64_t seed, uint64_t units)
 
 uint64_t kernel_calls(enum kernel which)
 {
-    size_t used = atomic_load(&slots_used);
+    size_t   used = atomic_load(&slots_used);
     uint64_t sum = 0;
     for (size_t i = 0; i < used; i++)
         sum += atomic_load_explicit(&slots[i].calls[which], memory_order_relaxed);

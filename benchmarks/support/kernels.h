@@ -30,7 +30,7 @@ uint64_t kernel_burn(uint64_t seed, uint64_t units);
 /* How often each kernel was called, by all threads, since the last reset. Both are for moments
  * when nobody calls a kernel. */
 uint64_t kernel_calls(enum kernel which);
-void kernel_calls_reset(void);
+void     kernel_calls_reset(void);
 
 #ifdef __cplusplus
 }

@@ -23,7 +23,7 @@ inline void must(async_status status, const char *what)
 // wants everything (0: the pool's default).
 struct Crew {
     unsigned workers;
-    bool readers_help;
+    bool     readers_help;
     unsigned window = 0;
 };
 
@@ -45,10 +45,7 @@ class Pool
     }
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
-    ~Pool()
-    {
-        async_pool_destroy(pool_, ASYNC_DROP);
-    }
+    ~Pool() { async_pool_destroy(pool_, ASYNC_DROP); }
 
     async_reader *add(const async_task_options &options)
     {
@@ -62,7 +59,7 @@ class Pool
     async_reader *add_chain(std::uint64_t items, unsigned stages, std::size_t chunk,
                             async_batch_fn *stage)
     {
-        async_source source = async_source_range(0, items);
+        async_source  source = async_source_range(0, items);
         async_reader *last = nullptr;
         for (unsigned i = 0; i < (stages == 0 ? 1 : stages); i++) {
             async_task_options options{};

@@ -33,17 +33,16 @@ ASYNC_EACH(square, uint64_t, in, uint64_t, out)
 
 int main(void)
 {
-    async_writer *writer;
-    async_reader *numbers, *squares;
-    const async_channel_options bounded = { .name = "numbers", .capacity = 64 };
+    async_writer               *writer;
+    async_reader               *numbers, *squares;
+    const async_channel_options bounded = {.name = "numbers", .capacity = 64};
     check(async_channel_create(&writer, &numbers, sizeof(uint64_t), &bounded),
           "cannot make a channel");
 
     async_pool *pool;
     check(async_pool_create(&pool, 1, NULL), "cannot make a pool");
     const async_task_options square_task = {
-        .name = "square", .input = numbers, .batch = square, .max_chunksize = 16
-    };
+        .name = "square", .input = numbers, .batch = square, .max_chunksize = 16};
     check(async_pool_add_task(pool, &squares, &square_task), "cannot add 'square'");
 
     pthread_t threads[2];
@@ -55,20 +54,17 @@ int main(void)
     }
     async_writer_release(writer); /* the threads hold it now; the last one closes the channel */
 
-    uint64_t items[100], sum = 0;
-    size_t got;
+    uint64_t     items[100], sum = 0;
+    size_t       got;
     async_status status;
     do {
         status = async_reader_read(squares, items, 100, &got, async_forever());
-        for (size_t i = 0; i < got; i++)
-            sum += items[i];
+        for (size_t i = 0; i < got; i++) sum += items[i];
     } while (status == ASYNC_OK);
-    if (status != ASYNC_END)
-        check(status, "cannot read");
+    if (status != ASYNC_END) check(status, "cannot read");
     printf("%" PRIu64 "\n", sum);
 
-    for (size_t i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     async_reader_release(numbers);
     async_reader_release(squares);
     check(async_pool_destroy(pool, ASYNC_DRAIN), "cannot end the pool");

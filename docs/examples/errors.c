@@ -9,10 +9,9 @@ static int parse(const void *in, void *out, void *context)
 {
     (void)context;
     const char *text = *(const char *const *)in;
-    char *end;
-    long value = strtol(text, &end, 10);
-    if (end == text || *end != '\0')
-        return async_fail(1, "'%s' is not a number", text);
+    char       *end;
+    long        value = strtol(text, &end, 10);
+    if (end == text || *end != '\0') return async_fail(1, "'%s' is not a number", text);
     *(long *)out = value;
     return 0;
 }
@@ -34,29 +33,27 @@ static void check(async_status status, const char *what)
 
 int main(void)
 {
-    static const char *const texts[] = { "1", "20", "300", "4x", "5" };
-    async_source source = async_source_array(texts, 5, sizeof *texts);
+    static const char *const texts[] = {"1", "20", "300", "4x", "5"};
+    async_source             source = async_source_array(texts, 5, sizeof *texts);
 
     async_pool *pool;
     check(async_pool_create(&pool, 2, NULL), "cannot make a pool");
-    async_reader *numbers, *doubles;
-    const async_task_options parse_task = { .name = "parse",
-                                            .source = &source,
-                                            .item_size = sizeof(long),
-                                            .each = parse,
-                                            .order = ASYNC_ORDERED };
+    async_reader            *numbers, *doubles;
+    const async_task_options parse_task = {.name = "parse",
+                                           .source = &source,
+                                           .item_size = sizeof(long),
+                                           .each = parse,
+                                           .order = ASYNC_ORDERED};
     check(async_pool_add_task(pool, &numbers, &parse_task), "cannot add 'parse'");
     const async_task_options twice_task = {
-        .name = "twice", .input = numbers, .each = twice, .order = ASYNC_ORDERED
-    };
+        .name = "twice", .input = numbers, .each = twice, .order = ASYNC_ORDERED};
     check(async_pool_add_task(pool, &doubles, &twice_task), "cannot add 'twice'");
 
     /* What was computed before the failure arrives; then the status says why there is no more. */
-    long items[5];
-    size_t got;
+    long         items[5];
+    size_t       got;
     async_status status = async_reader_read(doubles, items, 5, &got, async_forever());
-    for (size_t i = 0; i < got; i++)
-        printf("%ld\n", items[i]);
+    for (size_t i = 0; i < got; i++) printf("%ld\n", items[i]);
     if (status == ASYNC_FAILED) {
         async_error error;
         check(async_reader_error(doubles, &error), "cannot ask for the error");

@@ -37,18 +37,17 @@ int main(void)
     check(async_pool_create(&pool, 1, NULL), "cannot make a pool");
 
     /* Two tasks. Each gives a reader of its results; the first one's is the second one's input. */
-    async_source ten = async_source_range(0, 10);
-    async_reader *powers, *result;
-    const async_task_options power_task = { .name = "power", .source = &ten, .each = power };
+    async_source             ten = async_source_range(0, 10);
+    async_reader            *powers, *result;
+    const async_task_options power_task = {.name = "power", .source = &ten, .each = power};
     check(async_pool_add_task(pool, &powers, &power_task), "cannot add 'power'");
-    const async_task_options twice_task = { .name = "mult", .input = powers, .each = twice };
+    const async_task_options twice_task = {.name = "mult", .input = powers, .each = twice};
     check(async_pool_add_task(pool, &result, &twice_task), "cannot add 'mult'");
 
     /* Nothing has run so far. Reading is what makes anything happen. */
     uint64_t items[10];
     check(async_reader_read(result, items, 10, NULL, async_forever()), "cannot read");
-    for (size_t i = 0; i < 10; i++)
-        printf("%" PRIu64 "%c", items[i], i < 9 ? ' ' : '\n');
+    for (size_t i = 0; i < 10; i++) printf("%" PRIu64 "%c", items[i], i < 9 ? ' ' : '\n');
 
     async_reader_release(powers);
     async_reader_release(result);

@@ -8,8 +8,7 @@
 static bool is_prime(uint64_t n)
 {
     for (uint64_t d = 2; d * d <= n; d++) {
-        if (n % d == 0)
-            return false;
+        if (n % d == 0) return false;
     }
     return n >= 2;
 }
@@ -42,19 +41,18 @@ int main(void)
     async_pool *pool;
     check(async_pool_create(&pool, 2, NULL), "cannot make a pool");
 
-    async_source numbers = async_source_range(0, UINT64_MAX);
-    async_reader *primes;
-    const async_task_options filter = { .name = "primes",
-                                        .source = &numbers,
-                                        .emit = keep_primes,
-                                        .max_chunksize = 8,
-                                        .order = ASYNC_ORDERED };
+    async_source             numbers = async_source_range(0, UINT64_MAX);
+    async_reader            *primes;
+    const async_task_options filter = {.name = "primes",
+                                       .source = &numbers,
+                                       .emit = keep_primes,
+                                       .max_chunksize = 8,
+                                       .order = ASYNC_ORDERED};
     check(async_pool_add_task(pool, &primes, &filter), "cannot add 'primes'");
 
     uint64_t items[10];
     check(async_reader_read(primes, items, 10, NULL, async_forever()), "cannot read");
-    for (size_t i = 0; i < 10; i++)
-        printf("%" PRIu64 "%c", items[i], i < 9 ? ' ' : '\n');
+    for (size_t i = 0; i < 10; i++) printf("%" PRIu64 "%c", items[i], i < 9 ? ' ' : '\n');
 
     async_reader_release(primes);
     check(async_pool_destroy(pool, ASYNC_DROP), "cannot end the pool");

@@ -16,9 +16,8 @@ ASYNC_EACH(square, uint64_t, in, uint64_t, out)
 static int add(const void *items, size_t count, void *context)
 {
     const uint64_t *squares = items;
-    uint64_t *sum = context;
-    for (size_t i = 0; i < count; i++)
-        *sum += squares[i];
+    uint64_t       *sum = context;
+    for (size_t i = 0; i < count; i++) *sum += squares[i];
     return ASYNC_CONTINUE;
 }
 
@@ -35,11 +34,10 @@ int main(void)
     async_pool *pool;
     check(async_pool_create(&pool, ASYNC_ALL_CPUS, NULL), "cannot make a pool");
 
-    async_source million = async_source_range(0, 1000000);
-    async_reader *squares;
+    async_source             million = async_source_range(0, 1000000);
+    async_reader            *squares;
     const async_task_options square_task = {
-        .name = "square", .source = &million, .batch = square, .max_chunksize = 4096
-    };
+        .name = "square", .source = &million, .batch = square, .max_chunksize = 4096};
     check(async_pool_add_task(pool, &squares, &square_task), "cannot add 'square'");
 
     uint64_t sum = 0;

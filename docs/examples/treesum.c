@@ -26,14 +26,14 @@
 enum { SHA256_SIZE = 32 };
 
 struct file {
-    char *path;
-    int error; /* an errno; 0: the sum is valid */
+    char         *path;
+    int           error; /* an errno; 0: the sum is valid */
     unsigned char sum[SHA256_SIZE];
 };
 
 struct report {
-    bool incomplete;  /* something could not be read */
-    int output_error; /* an errno */
+    bool incomplete;   /* something could not be read */
+    int  output_error; /* an errno */
 };
 
 static void complain(const char *name, int error)
@@ -45,8 +45,7 @@ static void complain(const char *name, int error)
 
 static unsigned char name_byte(const FTSENT *entry, size_t i)
 {
-    if (i < entry->fts_namelen)
-        return (unsigned char)entry->fts_name[i];
+    if (i < entry->fts_namelen) return (unsigned char)entry->fts_name[i];
     return i == entry->fts_namelen && entry->fts_info == FTS_D ? '/' : '\0';
 }
 
@@ -54,8 +53,7 @@ static unsigned char name_byte(const FTSENT *entry, size_t i)
 static int compare_names(const FTSENT **a, const FTSENT **b)
 {
     size_t i = 0;
-    while (name_byte(*a, i) == name_byte(*b, i) && name_byte(*a, i) != '\0')
-        i++;
+    while (name_byte(*a, i) == name_byte(*b, i) && name_byte(*a, i) != '\0') i++;
     return name_byte(*a, i) - name_byte(*b, i);
 }
 
@@ -65,8 +63,7 @@ static const FTSENT *next_entry(FTS *walk)
     for (;;) {
         errno = 0;
         FTSENT *entry = fts_read(walk);
-        if (entry == NULL)
-            return NULL;
+        if (entry == NULL) return NULL;
         switch (entry->fts_info) {
         case FTS_F:
         case FTS_DNR: /* a folder that can't be read */
@@ -82,17 +79,15 @@ static const FTSENT *next_entry(FTS *walk)
 /* The source: one caller at a time. */
 static int next_files(void *items, size_t count, size_t *got, void *context)
 {
-    FTS *walk = context;
+    FTS         *walk = context;
     struct file *files = items;
     while (*got < count) {
         const FTSENT *entry = next_entry(walk);
-        if (entry == NULL)
-            return errno;
+        if (entry == NULL) return errno;
         char *path = strdup(entry->fts_path);
-        if (path == NULL)
-            return ENOMEM;
+        if (path == NULL) return ENOMEM;
         int error = entry->fts_info == FTS_F ? 0 : entry->fts_errno;
-        files[(*got)++] = (struct file){ .path = path, .error = error };
+        files[(*got)++] = (struct file){.path = path, .error = error};
     }
     return 0;
 }
@@ -103,18 +98,13 @@ static int next_files(void *items, size_t count, size_t *got, void *context)
 static int sum_open_file(int fd, EVP_MD_CTX *digest, unsigned char *sum)
 {
     unsigned char bytes[64 * 1024];
-    if (!EVP_DigestInit_ex(digest, EVP_sha256(), NULL))
-        return ENOMEM;
+    if (!EVP_DigestInit_ex(digest, EVP_sha256(), NULL)) return ENOMEM;
     for (;;) {
         ssize_t n = read(fd, bytes, sizeof bytes);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno;
-        if (n == 0)
-            return EVP_DigestFinal_ex(digest, sum, NULL) ? 0 : ENOMEM;
-        if (!EVP_DigestUpdate(digest, bytes, (size_t)n))
-            return ENOMEM;
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno;
+        if (n == 0) return EVP_DigestFinal_ex(digest, sum, NULL) ? 0 : ENOMEM;
+        if (!EVP_DigestUpdate(digest, bytes, (size_t)n)) return ENOMEM;
     }
 }
 
@@ -124,15 +114,14 @@ static int sum_file(const void *in, void *out, void *context)
     (void)context;
     struct file file = *(const struct file *)in;
     if (file.error == 0) {
-        int fd = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int         fd = open(file.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         EVP_MD_CTX *digest = EVP_MD_CTX_new();
         if (fd < 0)
             file.error = errno;
         else
             file.error = digest != NULL ? sum_open_file(fd, digest, file.sum) : ENOMEM;
         EVP_MD_CTX_free(digest);
-        if (fd >= 0)
-            close(fd);
+        if (fd >= 0) close(fd);
     }
     *(struct file *)out = file;
     return 0;
@@ -143,8 +132,7 @@ static void discard_files(void *items, size_t count, void *context)
 {
     (void)context;
     struct file *files = items;
-    for (size_t i = 0; i < count; i++)
-        free(files[i].path);
+    for (size_t i = 0; i < count; i++) free(files[i].path);
 }
 
 /* ── The output ─────────────────────────────────────────────────────────────────────────────── */
@@ -153,8 +141,7 @@ static void discard_files(void *items, size_t count, void *context)
 static void print_file(const struct file *file)
 {
     char sum[2 * SHA256_SIZE + 1];
-    for (size_t i = 0; i < SHA256_SIZE; i++)
-        snprintf(sum + 2 * i, 3, "%02x", file->sum[i]);
+    for (size_t i = 0; i < SHA256_SIZE; i++) snprintf(sum + 2 * i, 3, "%02x", file->sum[i]);
     printf("%s%s  ", strpbrk(file->path, "\\\n\r") != NULL ? "\\" : "", sum);
     for (const char *c = file->path; *c != '\0'; c++) {
         switch (*c) { /* clang-format off */
@@ -170,7 +157,7 @@ static void print_file(const struct file *file)
 /* The sink: one call at a time, in order. */
 static int print_files(const void *items, size_t count, void *context)
 {
-    struct report *report = context;
+    struct report     *report = context;
     const struct file *files = items;
     for (size_t i = 0; i < count; i++) {
         if (files[i].error != 0) {
@@ -190,7 +177,7 @@ static int print_files(const void *items, size_t count, void *context)
 static async_status sum_walk(async_pool *pool, FTS *walk, struct report *report,
                              async_error *failure)
 {
-    async_source source = async_source_from(next_files, walk, sizeof(struct file));
+    async_source  source = async_source_from(next_files, walk, sizeof(struct file));
     async_reader *files = NULL, *sums = NULL;
 
     const async_task_options walk_task = {
@@ -211,13 +198,11 @@ static async_status sum_walk(async_pool *pool, FTS *walk, struct report *report,
         .max_chunksize = 1,
         .in_place = true,
     };
-    if (status == ASYNC_OK)
-        status = async_pool_add_task(pool, &sums, &sum_task);
+    if (status == ASYNC_OK) status = async_pool_add_task(pool, &sums, &sum_task);
     if (status == ASYNC_OK)
         status = async_reader_for_each(sums, print_files, report, async_forever());
 
-    if (status == ASYNC_FAILED)
-        async_reader_error(sums, failure);
+    if (status == ASYNC_FAILED) async_reader_error(sums, failure);
     async_reader_release(files);
     async_reader_release(sums);
     return status;
@@ -230,18 +215,17 @@ static int sum_folders(char **folders, unsigned workers)
         complain("cannot walk", errno);
         return EXIT_FAILURE;
     }
-    async_pool *pool;
-    async_error failure = { .status = ASYNC_OK };
-    struct report report = { .incomplete = false };
-    async_status status = async_pool_create(&pool, workers, NULL);
+    async_pool   *pool;
+    async_error   failure = {.status = ASYNC_OK};
+    struct report report = {.incomplete = false};
+    async_status  status = async_pool_create(&pool, workers, NULL);
     if (status == ASYNC_OK) {
         status = sum_walk(pool, walk, &report, &failure);
         async_pool_destroy(pool, ASYNC_DROP);
     }
     fts_close(walk);
 
-    if (report.output_error == 0 && fclose(stdout) != 0)
-        report.output_error = errno;
+    if (report.output_error == 0 && fclose(stdout) != 0) report.output_error = errno;
     if (report.output_error == EPIPE)
         raise(SIGPIPE); /* ends the program, unless the signal is ignored */
     if (report.output_error != 0)
@@ -257,10 +241,10 @@ static int sum_folders(char **folders, unsigned workers)
 int main(int argc, char **argv)
 {
     unsigned workers = ASYNC_ALL_CPUS;
-    bool valid = true;
-    int option;
+    bool     valid = true;
+    int      option;
     while ((option = getopt(argc, argv, "p:")) != -1) {
-        char *end = NULL;
+        char         *end = NULL;
         unsigned long number = option == 'p' ? strtoul(optarg, &end, 10) : 0;
         valid = valid && end != NULL && end != optarg && *end == '\0' && number <= 1024;
         workers = (unsigned)number;

@@ -46,23 +46,24 @@ typedef int async_pre_write_fn(void *items, size_t count, void *context);
 
 /* for_each's function: `items` are valid during the call. */
 typedef enum async_sink_result { ASYNC_CONTINUE = 0, ASYNC_STOP = -0x7fff } async_sink_result;
-/* Returns ASYNC_CONTINUE (0) to go on, ASYNC_STOP to end the loop with OK, or a code of its own that ends it with FAILED. */
+/* Returns ASYNC_CONTINUE (0) to go on, ASYNC_STOP to end the loop with OK, or a code of its own
+ * that ends it with FAILED. */
 typedef int async_sink_fn(const void *items, size_t count, void *context);
 
 typedef struct async_channel_options {
-    const char       *name;      /* copied; NULL is fine */
-    size_t            capacity;  /* items; 0: unbounded */
-    async_discard_fn *discard;   /* for items that nobody read */
-    async_release_fn *release;   /* release(context), once, when the channel is gone */
-    void             *context;   /* of discard and release */
+    const char       *name;     /* copied; NULL is fine */
+    size_t            capacity; /* items; 0: unbounded */
+    async_discard_fn *discard;  /* for items that nobody read */
+    async_release_fn *release;  /* release(context), once, when the channel is gone */
+    void             *context;  /* of discard and release */
     uint64_t          reserved[4];
 } async_channel_options;
 
 /* A run of items that was taken from a channel without a copy. Read-only. */
 typedef struct async_view {
-    const void *items;   /* count items of the channel's item size, one after the other */
+    const void *items; /* count items of the channel's item size, one after the other */
     size_t      count;
-    void       *owner;   /* the runtime's */
+    void       *owner; /* the runtime's */
     uint64_t    reserved[2];
 } async_view;
 
@@ -73,10 +74,11 @@ ASYNC_EXTERN_BEGIN
  *
  * Threads: any.
  * Progress: allocates.
- * Errors: INVALID (NULL, item_size 0, a reserved word that is not 0, sizes that overflow), NO_MEMORY.
+ * Errors: INVALID (NULL, item_size 0, a reserved word that is not 0, sizes that overflow),
+ *   NO_MEMORY.
  * Since: 0.1 */
-ASYNC_API ASYNC_CHECKED async_status async_channel_create(async_writer **writer, async_reader **reader,
-                                                          size_t item_size,
+ASYNC_API ASYNC_CHECKED async_status async_channel_create(async_writer **writer,
+                                                          async_reader **reader, size_t item_size,
                                                           const async_channel_options *options);
 
 /* Writes count items, waiting for room as `wait` says. *written (may be NULL) is how many were
@@ -86,8 +88,9 @@ ASYNC_API ASYNC_CHECKED async_status async_channel_create(async_writer **writer,
  * Threads: any number at once.
  * Progress: with async_now() lock-free, else blocking while the channel is full.
  * Errors: TIMEOUT (the wait is over; also for a full channel and async_now()), CLOSED, FAILED (the
- *   pre callback), INVALID, NO_MEMORY, DEADLOCK (with no deadline: at N = 0 inside a task, where only
- *   this thread could make room, or in the only thread of the process), BUSY (inside a task: no thread left to stand in).
+ *   pre callback), INVALID, NO_MEMORY, DEADLOCK (with no deadline: at N = 0 inside a task, where
+ *   only this thread could make room, or in the only thread of the process), BUSY (inside a task:
+ *   no thread left to stand in).
  * Since: 0.1 */
 ASYNC_API async_status async_writer_write(async_writer *writer, const void *items, size_t count,
                                           size_t *written, async_wait wait);
@@ -125,8 +128,9 @@ ASYNC_API void          async_writer_release(async_writer *writer);
  * Progress: wait-free.
  * Errors: INVALID (NULL writer).
  * Since: 0.1 */
-ASYNC_API async_status async_writer_set_pre(async_writer *writer, async_pre_write_fn *function, void *context,
-                                            async_pre_write_fn **old, void **old_context);
+ASYNC_API async_status async_writer_set_pre(async_writer *writer, async_pre_write_fn *function,
+                                            void *context, async_pre_write_fn **old,
+                                            void **old_context);
 
 /* Reads exactly count items into `items`, waiting as `wait` says, and making the tasks upstream
  * work for just what is missing. OK comes with exactly count items and with nothing else;
@@ -137,12 +141,13 @@ ASYNC_API async_status async_writer_set_pre(async_writer *writer, async_pre_writ
  * Progress: of a plain channel with async_now() lock-free; else blocking.
  * Errors: END, FAILED, CANCELLED (these three are sticky), TIMEOUT (also with async_now()),
  *   NO_MEMORY (may be repeated, nothing is lost), INVALID, DEADLOCK (with no deadline: a wait that
- *   could never end, in a function for its own task's output, in functions for each other's, at N = 0
- *   for what only this thread could make, or in the only thread of the process; async_reader_error
- *   then tells this thread what waits for what), BUSY (inside a task: no thread left to stand in).
+ *   could never end, in a function for its own task's output, in functions for each other's, at N =
+ *   0 for what only this thread could make, or in the only thread of the process;
+ *   async_reader_error then tells this thread what waits for what), BUSY (inside a task: no thread
+ *   left to stand in).
  * Since: 0.1 */
-ASYNC_API async_status async_reader_read(async_reader *reader, void *items, size_t count, size_t *got,
-                                         async_wait wait);
+ASYNC_API async_status async_reader_read(async_reader *reader, void *items, size_t count,
+                                         size_t *got, async_wait wait);
 
 /* Reads until the end. *items is an array of *count items, for async_free; NULL where there are
  * none. On failure too it holds what there was. OK: the end was reached.
@@ -151,7 +156,8 @@ ASYNC_API async_status async_reader_read(async_reader *reader, void *items, size
  * Progress: as async_reader_read; allocates.
  * Errors: FAILED, CANCELLED, TIMEOUT, NO_MEMORY, INVALID, DEADLOCK, BUSY.
  * Since: 0.1 */
-ASYNC_API async_status async_reader_read_all(async_reader *reader, void **items, size_t *count, async_wait wait);
+ASYNC_API async_status async_reader_read_all(async_reader *reader, void **items, size_t *count,
+                                             async_wait wait);
 
 /* Frees what read_all gave. NULL is fine.
  *
@@ -170,8 +176,8 @@ ASYNC_API void async_free(void *items);
  * Errors: as read_all; FAILED also when the sink returned a code of its own (the reader's upstream
  *   is left as it is, and may be read on); OK when it returned ASYNC_STOP.
  * Since: 0.1 */
-ASYNC_API async_status async_reader_for_each(async_reader *reader, async_sink_fn *sink, void *context,
-                                             async_wait wait);
+ASYNC_API async_status async_reader_for_each(async_reader *reader, async_sink_fn *sink,
+                                             void *context, async_wait wait);
 
 /* Takes up to count items without a copy, as one run; waits until there is at least one, or, at
  * best, count of them. The items stay valid until the view is returned, whatever happens to the
@@ -181,7 +187,8 @@ ASYNC_API async_status async_reader_for_each(async_reader *reader, async_sink_fn
  * Progress: as async_reader_read.
  * Errors: as async_reader_read; a read end with a post callback is UNSUPPORTED.
  * Since: 0.1 */
-ASYNC_API async_status async_reader_borrow(async_reader *reader, async_view *view, size_t count, async_wait wait);
+ASYNC_API async_status async_reader_borrow(async_reader *reader, async_view *view, size_t count,
+                                           async_wait wait);
 
 /* Gives a borrowed view back and zeroes it. A zeroed view is fine.
  *
@@ -199,9 +206,9 @@ ASYNC_API async_status async_view_return(async_view *view);
  * Since: 0.1 */
 ASYNC_API size_t async_reader_ready(const async_reader *reader);
 
-/* The first error anywhere upstream, as a copy; its status is ASYNC_OK where there is none. Where there
- * is none and the calling thread's last wait was for this reader and got DEADLOCK: that, and the chain of
- * waits in the message.
+/* The first error anywhere upstream, as a copy; its status is ASYNC_OK where there is none. Where
+ * there is none and the calling thread's last wait was for this reader and got DEADLOCK: that, and
+ * the chain of waits in the message.
  *
  * Threads: any.
  * Progress: takes a lock for the length of a copy.
@@ -217,7 +224,8 @@ ASYNC_API async_status async_reader_error(const async_reader *reader, async_erro
  * Since: 0.1 */
 ASYNC_API async_status async_reader_cancel(async_reader *reader);
 
-/* The task whose output this is, borrowed: valid while the reader is held. NULL for a plain channel.
+/* The task whose output this is, borrowed: valid while the reader is held. NULL for a plain
+ * channel.
  *
  * Threads: any.
  * Progress: wait-free.
@@ -252,10 +260,12 @@ ASYNC_API void          async_reader_release(async_reader *reader);
  * Progress: takes a lock.
  * Errors: INVALID (NULL reader).
  * Since: 0.1 */
-ASYNC_API async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *function, void *context,
-                                            async_pre_read_fn **old, void **old_context);
-ASYNC_API async_status async_reader_set_post(async_reader *reader, async_post_read_fn *function, void *context,
-                                             async_post_read_fn **old, void **old_context);
+ASYNC_API async_status async_reader_set_pre(async_reader *reader, async_pre_read_fn *function,
+                                            void *context, async_pre_read_fn **old,
+                                            void **old_context);
+ASYNC_API async_status async_reader_set_post(async_reader *reader, async_post_read_fn *function,
+                                             void *context, async_post_read_fn **old,
+                                             void **old_context);
 
 ASYNC_EXTERN_END
 

@@ -9,12 +9,12 @@
 #endif
 
 /* The result says whether the call did its work: not looking at it is a mistake. */
-#define ASYNC_CHECKED __attribute__((warn_unused_result))
+#define ASYNC_CHECKED                     __attribute__((warn_unused_result))
 #define ASYNC_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 
 #ifdef __cplusplus
 #define ASYNC_EXTERN_BEGIN extern "C" {
-#define ASYNC_EXTERN_END }
+#define ASYNC_EXTERN_END   }
 #else
 #define ASYNC_EXTERN_BEGIN
 #define ASYNC_EXTERN_END

@@ -1,10 +1,10 @@
 /* pool.h: pools of workers, and the tasks in them.
  *
- * fork(): the child may use what its parent made. There every pool has size 0 (async_pool_set_size may
- * start workers again), and every task that had chunks queued or running is cancelled; all else is as it
- * was. Not in a discard or release callback, an allocator or a signal handler. In a child that a worker
- * made, inside a task's function, all signals are blocked, and it exits with status 0 when that function
- * returns. After _Fork() and vfork() call exec or _exit only. */
+ * fork(): the child may use what its parent made. There every pool has size 0 (async_pool_set_size
+ * may start workers again), and every task that had chunks queued or running is cancelled; all else
+ * is as it was. Not in a discard or release callback, an allocator or a signal handler. In a child
+ * that a worker made, inside a task's function, all signals are blocked, and it exits with status 0
+ * when that function returns. After _Fork() and vfork() call exec or _exit only. */
 #ifndef ASYNC_POOL_H
 #define ASYNC_POOL_H
 
@@ -22,12 +22,13 @@ typedef struct async_allocator {
 } async_allocator;
 
 typedef struct async_pool_options {
-    const char            *name;         /* of the threads, cut to 15 bytes; NULL: "async" */
-    bool                   readers_help; /* waiting readers run upstream chunks instead of sleeping */
-    unsigned               window;       /* chunks ahead of an unbounded reader; 0: 4 * (N + 1) */
-    size_t                 stack_size;   /* bytes of a worker's stack; 0: the system's default */
-    unsigned               max_threads;  /* 0: N + 64 */
-    const async_allocator *allocator;    /* copied; NULL: aligned_alloc and free */
+    const char *name; /* of the threads, cut to 15 bytes; NULL: "async" */
+    /* waiting readers run upstream chunks instead of sleeping */
+    bool                   readers_help;
+    unsigned               window;      /* chunks ahead of an unbounded reader; 0: 4 * (N + 1) */
+    size_t                 stack_size;  /* bytes of a worker's stack; 0: the system's default */
+    unsigned               max_threads; /* 0: N + 64 */
+    const async_allocator *allocator;   /* copied; NULL: aligned_alloc and free */
     uint64_t               reserved[4];
 } async_pool_options;
 
@@ -42,7 +43,8 @@ ASYNC_EXTERN_BEGIN
  *
  * Threads: any.
  * Progress: starts threads.
- * Errors: INVALID, NO_MEMORY, SYSTEM (a thread could not be started; *out is NULL, nothing is left).
+ * Errors: INVALID, NO_MEMORY, SYSTEM (a thread could not be started; *out is NULL, nothing is
+ *   left).
  * Since: 0.1 */
 ASYNC_API ASYNC_CHECKED async_status async_pool_create(async_pool **out, unsigned workers,
                                                        const async_pool_options *options);

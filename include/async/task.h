@@ -15,7 +15,8 @@ typedef int async_each_fn(const void *in, void *out, void *context);
 typedef int async_batch_fn(const void *in, void *out, size_t count, size_t *done, void *context);
 
 /* count items in, any number out, through async_emit. *done as in async_batch_fn. */
-typedef int async_emit_fn(const void *in, size_t count, size_t *done, async_emitter *out, void *context);
+typedef int async_emit_fn(const void *in, size_t count, size_t *done, async_emitter *out,
+                          void *context);
 
 /* A source's function: puts up to count items into `items` and their number into *got (0 at entry).
  * Called by one thread at a time. Fewer than count: there are no more, it is not called again. 0,
@@ -52,23 +53,26 @@ typedef enum async_order {
 /* All zero is a default, but for what a task must have: a source or an input, never both. At most
  * one of each, batch and emit; none: items pass unchanged. */
 typedef struct async_task_options {
-    const char         *name;          /* copied; NULL is fine */
-    const async_source *source;        /* an iterator task; copied */
-    async_reader       *input;         /* a channel task: the reader of another task or of a plain channel; retained */
-    size_t              input_size;    /* bytes of one input item, checked against the input's; 0: not checked */
-    size_t              item_size;     /* bytes of one output item; 0: as the input's */
-    async_each_fn      *each;
-    async_batch_fn     *batch;
-    async_emit_fn      *emit;
-    void               *context;       /* of the function, discard and release */
-    async_release_fn   *release;       /* release(context), once, when nothing uses it any more */
-    async_discard_fn   *discard;       /* discard(items, count, context): outputs that nobody read */
-    size_t              min_count;     /* items scheduled at least, whenever any are; 0: not set */
-    size_t              max_chunksize; /* items of one call at most; 0: not set */
-    async_order         order;
-    unsigned            max_parallel;  /* chunks of this task at a time; 0: no limit; 1: serial */
-    bool                in_place;      /* out may be the memory of in (where the sizes are equal) */
-    uint64_t            reserved[4];
+    const char         *name;   /* copied; NULL is fine */
+    const async_source *source; /* an iterator task; copied */
+    /* a channel task: the reader of another task or of a plain channel; retained */
+    async_reader *input;
+    /* bytes of one input item, checked against the input's; 0: not checked */
+    size_t            input_size;
+    size_t            item_size; /* bytes of one output item; 0: as the input's */
+    async_each_fn    *each;
+    async_batch_fn   *batch;
+    async_emit_fn    *emit;
+    void             *context; /* of the function, discard and release */
+    async_release_fn *release; /* release(context), once, when nothing uses it any more */
+    /* discard(items, count, context): outputs that nobody read */
+    async_discard_fn *discard;
+    size_t            min_count;     /* items scheduled at least, whenever any are; 0: not set */
+    size_t            max_chunksize; /* items of one call at most; 0: not set */
+    async_order       order;
+    unsigned          max_parallel; /* chunks of this task at a time; 0: no limit; 1: serial */
+    bool              in_place;     /* out may be the memory of in (where the sizes are equal) */
+    uint64_t          reserved[4];
 } async_task_options;
 
 /* What a task has done so far. A snapshot: the fields may be of slightly different moments. */
@@ -173,22 +177,23 @@ ASYNC_EXTERN_END
 /* ASYNC_EACH(power, uint64_t, in, uint64_t, out) { *out = *in * *in; return 0; }
  * defines `power` as a static async_batch_fn whose loop inlines the body: written for one item, as
  * fast as a hand-made batch. `context` can be used in the body. */
-#define ASYNC_EACH(name, in_type, in, out_type, out)                                            \
-    static inline int name##_item(const in_type *in, out_type *out, void *context);             \
+#define ASYNC_EACH(name, in_type, in, out_type, out)                                               \
+    static inline int name##_item(const in_type *in, out_type *out, void *context);                \
     static int name(const void *async_in, void *async_out, size_t async_count, size_t *async_done, \
-                    void *context)                                                              \
-    {                                                                                           \
-        const in_type *from = (const in_type *)async_in;                                        \
-        out_type      *to = (out_type *)async_out;                                              \
-        for (size_t i = 0; i < async_count; i++) {                                              \
-            int code = name##_item(from + i, to + i, context);                                  \
-            if (__builtin_expect(code != 0, 0)) {                                               \
-                *async_done = i;                                                                \
-                return code;                                                                    \
-            }                                                                                   \
-        }                                                                                       \
-        return 0;                                                                               \
-    }                                                                                           \
-    static inline int name##_item(const in_type *in, out_type *out, __attribute__((unused)) void *context)
+                    void *context)                                                                 \
+    {                                                                                              \
+        const in_type *from = (const in_type *)async_in;                                           \
+        out_type      *to = (out_type *)async_out;                                                 \
+        for (size_t i = 0; i < async_count; i++) {                                                 \
+            int code = name##_item(from + i, to + i, context);                                     \
+            if (__builtin_expect(code != 0, 0)) {                                                  \
+                *async_done = i;                                                                   \
+                return code;                                                                       \
+            }                                                                                      \
+        }                                                                                          \
+        return 0;                                                                                  \
+    }                                                                                              \
+    static inline int name##_item(const in_type *in, out_type *out,                                \
+                                  __attribute__((unused)) void *context)
 
 #endif

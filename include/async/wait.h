@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 typedef enum async_wait_kind {
-    ASYNC_WAIT_NOW,      /* not at all; all zero */
+    ASYNC_WAIT_NOW, /* not at all; all zero */
     ASYNC_WAIT_FOREVER,
     ASYNC_WAIT_PER_ITEM, /* value: milliseconds, starting anew with every item */
     ASYNC_WAIT_UNTIL     /* value: nanoseconds of CLOCK_MONOTONIC */

@@ -9,17 +9,17 @@
 
 /* Tokens: the writer, and a number that counts up from 0 on each channel. */
 #define TOKEN(writer, number) ((uint64_t)(writer) << 32 | (number))
-#define WRITER(token) ((unsigned)((token) >> 32))
-#define NUMBER(token) ((uint32_t)(token))
+#define WRITER(token)         ((unsigned)((token) >> 32))
+#define NUMBER(token)         ((uint32_t)(token))
 
 /* Item sizes: in a slot, of several slots, and in a block. The token stands in front. */
-static const size_t sizes[] = { 8, 24, 40 };
+static const size_t sizes[] = {8, 24, 40};
 #define SIZE_MOST 40
 
 static void make_channel(async_writer **writer, async_reader **reader, size_t size, size_t capacity,
                          probe *p)
 {
-    async_channel_options options = { .capacity = capacity };
+    async_channel_options options = {.capacity = capacity};
     if (p != NULL) {
         options.discard = probe_discard;
         options.release = probe_release;
@@ -45,9 +45,9 @@ static void close_while_readers_are_parked(void)
         async_writer  *writer = NULL;
         async_reader  *reader;
         async_pool    *pool = NULL;
-        numbers        never = { .end = 1 };
-        gate           shut = { 0 };
-        probe          held = { .hold = &shut };
+        numbers        never = {.end = 1};
+        gate           shut = {0};
+        probe          held = {.hold = &shut};
         memset(readings, 0, sizeof readings);
         if (how == REMOVE) { /* a task's output, whose one chunk stands still */
             pool = pool_of(1);
@@ -59,9 +59,7 @@ static void close_while_readers_are_parked(void)
         for (unsigned i = 0; i < count; i++) {
             reading_start(&readings[i], reader, 1 + i % 5, async_forever());
         }
-        for (unsigned i = 0; i < count; i++) {
-            WANT(thread_asleep(&readings[i].thread));
-        }
+        for (unsigned i = 0; i < count; i++) { WANT(thread_asleep(&readings[i].thread)); }
         if (how == REMOVE) {
             gate_arrived(&shut, 1);
             WANT_STATUS(async_pool_remove_task(pool, async_reader_task(reader)), ASYNC_OK);
@@ -86,13 +84,9 @@ static void close_while_readers_are_parked(void)
             got += readings[i].got;
         }
         WANT_EQ(got, how == REMOVE ? 1 : 0);
-        if (how == CLOSE) {
-            async_writer_release(writer);
-        }
+        if (how == CLOSE) { async_writer_release(writer); }
         async_reader_release(reader);
-        if (pool != NULL) {
-            pool_end(pool);
-        }
+        if (pool != NULL) { pool_end(pool); }
     }
     printf("       the last reader came back after %.2f ms at most\n", (double)longest / 1e6);
     WANT(longest < UINT64_C(1000000000));
@@ -108,7 +102,7 @@ static void close_while_writers_are_parked(void)
         size_t         got;
         async_writer  *writer;
         async_reader  *reader;
-        probe          p = { 0 };
+        probe          p = {0};
         bool           leave = round % 2 == 0; /* the reader's side ends it */
         memset(writings, 0, sizeof writings);
         channel_of(&writer, &reader, CAPACITY, &p);
@@ -116,9 +110,7 @@ static void close_while_writers_are_parked(void)
         for (unsigned i = 0; i < count; i++) {
             writing_start(&writings[i], writer, 100 * (i + 1), 3 + i % 4, async_forever());
         }
-        for (unsigned i = 0; i < count; i++) {
-            WANT(thread_asleep(&writings[i].thread));
-        }
+        for (unsigned i = 0; i < count; i++) { WANT(thread_asleep(&writings[i].thread)); }
         if (leave) {
             async_reader_release(reader);
         } else {
@@ -158,8 +150,8 @@ struct walk {
     size_t        size[BATCH];
     atomic_uint   accepted[BATCH][WALKERS]; /* items of each writer */
     atomic_uint   read[BATCH];
-    atomic_uint   begun[BATCH];             /* somebody has written to it */
-    atomic_uint   ends[BATCH];              /* reads that gave END */
+    atomic_uint   begun[BATCH]; /* somebody has written to it */
+    atomic_uint   ends[BATCH];  /* reads that gave END */
     uint64_t      seed;
     meeting       at_close;
 };
@@ -185,9 +177,7 @@ static void write_until_closed(unsigned i, async_writer *writer, unsigned index,
     async_status  status;
     do {
         size_t count = 1 + roll(d, 8), written = 0;
-        while (number >= enough && !async_writer_closed(writer)) {
-            sched_yield();
-        }
+        while (number >= enough && !async_writer_closed(writer)) { sched_yield(); }
         memset(items, 0x5a, sizeof items);
         for (size_t k = 0; k < count; k++) {
             uint64_t token = TOKEN(index, number + k);
@@ -206,9 +196,7 @@ static void write_until_closed(unsigned i, async_writer *writer, unsigned index,
 static void close_one(unsigned i, dice *d)
 {
     if (roll(d, 4) != 0) {
-        while (atomic_load(&walk.begun[i]) == 0) {
-            sched_yield();
-        }
+        while (atomic_load(&walk.begun[i]) == 0) { sched_yield(); }
     }
     linger(roll(d, 3000));
     WANT_STATUS(async_writer_close(walk.writer[i]), ASYNC_OK);
@@ -218,7 +206,7 @@ static void close_one(unsigned i, dice *d)
 static unsigned read_until_end(unsigned i, dice *d)
 {
     unsigned char items[8 * SIZE_MOST];
-    uint32_t      next[WALKERS] = { 0 };
+    uint32_t      next[WALKERS] = {0};
     unsigned      sum = 0;
     async_status  status;
     do {
@@ -241,7 +229,7 @@ static unsigned read_until_end(unsigned i, dice *d)
 static void race_close(void *arg, unsigned index)
 {
     (void)arg;
-    dice d = { walk.seed * 31 + index };
+    dice d = {walk.seed * 31 + index};
     for (unsigned i = 0; i < BATCH; i++) {
         if (index < WALKERS) {
             write_until_closed(i, walk.writer[i], index, &d);
@@ -277,7 +265,7 @@ static void a_write_races_close(void)
 static void close_at_once(void *arg, unsigned index)
 {
     (void)arg;
-    dice d = { walk.seed * 31 + index };
+    dice d = {walk.seed * 31 + index};
     for (unsigned i = 0; i < BATCH; i++) {
         if (index < 2) {
             meet(&walk.at_close, 2);
@@ -316,8 +304,8 @@ static void two_close_at_once(void)
  * the ones that the channel was made with, and drops them while the others are inside. */
 static void drop_handles(void *arg, unsigned index)
 {
-    async_writer *const (*own)[BATCH] = arg; /* the writers' */
-    dice d = { walk.seed * 31 + index };
+    async_writer *const(*own)[BATCH] = arg; /* the writers' */
+    dice d = {walk.seed * 31 + index};
     for (unsigned i = 0; i < BATCH; i++) {
         if (index < WALKERS) {
             write_until_closed(i, own[index][i], index, &d);
@@ -359,7 +347,7 @@ static void walk_dropping(uint64_t usual)
         }
     }
     printf("       %llu items read, %llu discarded\n", (unsigned long long)items,
-              (unsigned long long)lost);
+           (unsigned long long)lost);
     WANT(items > 0 && lost > 0);
 }
 
@@ -367,7 +355,7 @@ static void walk_dropping(uint64_t usual)
 static void block_in_own_handle(void *arg)
 {
     struct walk *w = arg;
-    uint64_t     items[2] = { 1, 2 };
+    uint64_t     items[2] = {1, 2};
     size_t       count = 0;
     if (w->reader[0] != NULL) {
         WANT_STATUS(async_reader_read(w->reader[0], items, 1, &count, async_forever()), ASYNC_END);
@@ -408,22 +396,16 @@ static void the_last_handle_is_dropped_beside_a_blocked_call(void)
     walk_dropping(15000);
 }
 
-static void the_last_reader_leaves(void)
-{
-    walk_dropping(16000);
-}
+static void the_last_reader_leaves(void) { walk_dropping(16000); }
 
 static const watched rows[] = {
-    { "F1_close_while_readers_are_parked", close_while_readers_are_parked, ABUSE_SECONDS, 0, NULL },
-    { "F2_close_while_writers_are_parked", close_while_writers_are_parked, ABUSE_SECONDS, 0, NULL },
-    { "F3_a_write_races_close", a_write_races_close, ABUSE_SECONDS, 0, NULL },
-    { "F5_two_close_at_once", two_close_at_once, ABUSE_SECONDS, 0, NULL },
-    { "F7_the_last_handle_is_dropped_beside_a_blocked_call",
-      the_last_handle_is_dropped_beside_a_blocked_call, ABUSE_SECONDS, 0, NULL },
-    { "F8_the_last_reader_leaves", the_last_reader_leaves, ABUSE_SECONDS, 0, NULL },
+    {"F1_close_while_readers_are_parked", close_while_readers_are_parked, ABUSE_SECONDS, 0, NULL},
+    {"F2_close_while_writers_are_parked", close_while_writers_are_parked, ABUSE_SECONDS, 0, NULL},
+    {"F3_a_write_races_close", a_write_races_close, ABUSE_SECONDS, 0, NULL},
+    {"F5_two_close_at_once", two_close_at_once, ABUSE_SECONDS, 0, NULL},
+    {"F7_the_last_handle_is_dropped_beside_a_blocked_call",
+     the_last_handle_is_dropped_beside_a_blocked_call, ABUSE_SECONDS, 0, NULL},
+    {"F8_the_last_reader_leaves", the_last_reader_leaves, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

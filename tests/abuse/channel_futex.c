@@ -23,13 +23,13 @@ int  __real_clock_gettime(clockid_t clock, struct timespec *now);
 int  __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
 static atomic_uint_fast64_t waits, spurious, odd_deadlines, realtime;
-static atomic_uint          percent;   /* of the waits that end at once */
-static atomic_int_fast64_t  jump_ns;   /* added to what CLOCK_MONOTONIC says */
+static atomic_uint          percent; /* of the waits that end at once */
+static atomic_int_fast64_t  jump_ns; /* added to what CLOCK_MONOTONIC says */
 static atomic_uint_fast64_t luck;
 
 static bool unlucky(void)
 {
-    dice d = { atomic_fetch_add(&luck, 0x9e3779b97f4a7c15u) };
+    dice d = {atomic_fetch_add(&luck, 0x9e3779b97f4a7c15u)};
     return roll(&d, 100) < atomic_load(&percent);
 }
 
@@ -38,19 +38,17 @@ long __wrap_syscall(long number, ...)
     va_list arguments;
     long    a[6];
     va_start(arguments, number);
-    for (unsigned i = 0; i < 6; i++) {
-        a[i] = va_arg(arguments, long);
-    }
+    for (unsigned i = 0; i < 6; i++) { a[i] = va_arg(arguments, long); }
     va_end(arguments);
     if (number == SYS_futex && ((int)a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
         const struct timespec *until = (const struct timespec *)(uintptr_t)a[3];
         atomic_fetch_add(&waits, 1);
         atomic_fetch_add(&realtime, ((int)a[1] & FUTEX_CLOCK_REALTIME) != 0);
-        bool odd = until != NULL && (until->tv_sec < 0 || until->tv_nsec < 0 ||
-                                     until->tv_nsec >= 1000000000);
+        bool odd = until != NULL &&
+                   (until->tv_sec < 0 || until->tv_nsec < 0 || until->tv_nsec >= 1000000000);
         atomic_fetch_add(&odd_deadlines, odd);
         if (unlucky()) {
-            static const int errors[] = { 0, EAGAIN, EINTR };
+            static const int errors[] = {0, EAGAIN, EINTR};
             errno = errors[atomic_fetch_add(&spurious, 1) % 3];
             return errno == 0 ? 0 : -1;
         }
@@ -78,9 +76,7 @@ static void write_slowly(void *arg)
     async_writer *writer = arg;
     for (uint64_t i = 0, count = abuse_rounds(3000); i < count; i++) {
         WANT_STATUS(async_writer_write(writer, &i, 1, NULL, async_forever()), ASYNC_OK);
-        if (i % 3 == 0) {
-            sleep_us(100);
-        }
+        if (i % 3 == 0) { sleep_us(100); }
     }
     async_writer_release(writer);
 }
@@ -98,12 +94,8 @@ static void spurious_on_a_channel(size_t capacity)
     do {
         status = async_reader_read(reader, items, 1 + next % 4, &got, async_forever());
         WANT(status == ASYNC_OK || status == ASYNC_END);
-        for (size_t i = 0; i < got; i++, next++) {
-            WANT_EQ(items[i], next);
-        }
-        if (capacity != 0 && next % 5 == 0) {
-            sleep_us(200); /* now the writer waits */
-        }
+        for (size_t i = 0; i < got; i++, next++) { WANT_EQ(items[i], next); }
+        if (capacity != 0 && next % 5 == 0) { sleep_us(200); /* now the writer waits */ }
     } while (status == ASYNC_OK);
     WANT_EQ(next, abuse_rounds(3000));
     pthread_join(helper.id, NULL);
@@ -119,12 +111,8 @@ static void spurious_in_a_pool(void)
     uint64_t      items[10], sum = 0;
     for (unsigned i = 0; i < 300; i++) {
         WANT_STATUS(async_reader_read(last, items, 10, NULL, async_forever()), ASYNC_OK);
-        for (unsigned k = 0; k < 10; k++) {
-            sum += items[k];
-        }
-        if (i % 10 == 0) {
-            sleep_us(500); /* the workers go to sleep */
-        }
+        for (unsigned k = 0; k < 10; k++) { sum += items[k]; }
+        if (i % 10 == 0) { sleep_us(500); /* the workers go to sleep */ }
     }
     WANT_EQ(sum, UINT64_C(3000) * 3001);
     WANT_STATUS(async_reader_read(last, items, 1, NULL, async_forever()), ASYNC_END);
@@ -154,8 +142,8 @@ static void spurious_and_idle(void)
     cpu = cpu_ns() - cpu;
     uint64_t took = now_ns() - began;
     waited = atomic_load(&waits) - waited;
-    printf("       idle: %.3f %% of a CPU, %" PRIu64 " waits\n",
-           100 * (double)cpu / (double)took, waited);
+    printf("       idle: %.3f %% of a CPU, %" PRIu64 " waits\n", 100 * (double)cpu / (double)took,
+           waited);
 #ifndef ABUSE_SANITIZED /* whose threads cost more to start than these may cost at all */
     WANT(cpu * 100 < took);
 #endif
@@ -218,9 +206,9 @@ static void on_signal(int number)
 }
 
 struct storm {
-    thread      *at[3];
-    atomic_bool  stop;
-    uint64_t     sent;
+    thread     *at[3];
+    atomic_bool stop;
+    uint64_t    sent;
 };
 
 /* A signal to each of them every 100 us. */
@@ -240,21 +228,19 @@ static void storm_body(void *arg)
 
 static void storm_with(int flags)
 {
-    static reading r, timed;
-    static writing w;
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = flags };
+    static reading   r, timed;
+    static writing   w;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
     async_writer    *writers[3];
     async_reader    *readers[3];
-    struct storm     s = { 0 };
+    struct storm     s = {0};
     thread           sender;
     sigemptyset(&action.sa_mask);
     WANT_EQ(sigaction(SIGUSR1, &action, NULL), 0);
     memset(&r, 0, sizeof r);
     memset(&w, 0, sizeof w);
     memset(&timed, 0, sizeof timed);
-    for (unsigned i = 0; i < 3; i++) {
-        channel_of(&writers[i], &readers[i], i == 1, NULL);
-    }
+    for (unsigned i = 0; i < 3; i++) { channel_of(&writers[i], &readers[i], i == 1, NULL); }
     atomic_store(&signals, 0);
     reading_start(&r, readers[0], 1, async_forever());
     writing_start(&w, writers[1], 5, 2, async_forever());
@@ -282,8 +268,8 @@ static void storm_with(int flags)
     WANT(r.status == ASYNC_OK && r.items[0] == 9);
     WANT(w.status == ASYNC_OK && items[0] == 5 && items[1] == 6);
     printf("       %s SA_RESTART: %" PRIu64 " signals sent, %" PRIuFAST64
-           " handled, 400 ms took %.1f\n", flags != 0 ? "with" : "without", s.sent,
-           atomic_load(&signals), (double)took / 1e6);
+           " handled, 400 ms took %.1f\n",
+           flags != 0 ? "with" : "without", s.sent, atomic_load(&signals), (double)took / 1e6);
     WANT(atomic_load(&signals) > 100);
     for (unsigned i = 0; i < 3; i++) {
         async_writer_release(writers[i]);
@@ -312,9 +298,10 @@ static void past_deadlines(void)
     async_reader    *reader;
     uint64_t         items[3], now = now_ns();
     size_t           count;
-    const async_wait past[] = { async_until_ns(0), async_until_ns(1), async_until_ns(now),
-                                async_until_ns(now - 1000000000), async_within_ms(0),
-                                async_per_item_ms(0), async_now() };
+    const async_wait past[] = {async_until_ns(0),   async_until_ns(1),
+                               async_until_ns(now), async_until_ns(now - 1000000000),
+                               async_within_ms(0),  async_per_item_ms(0),
+                               async_now()};
     channel_of(&writer, &reader, 2, NULL);
     uint64_t began = now_ns();
     for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
@@ -334,14 +321,18 @@ static void past_deadlines(void)
 /* Deadlines that do not come: they wait until there is something. */
 static void far_deadlines(void)
 {
-    const async_wait far[] = { async_until_ns(INT64_MAX), async_until_ns(UINT64_MAX),
-                               async_until_ns(UINT64_MAX - 1), async_until_ns((uint64_t)1 << 63),
-                               async_within_ms(UINT64_MAX), async_within_ms(INT64_MAX / 1000000),
-                               async_within_ms(UINT64_MAX / 1000000),
-                               async_per_item_ms(UINT64_MAX), async_per_item_ms(INT64_MAX),
-                               async_per_item_ms(UINT64_MAX / 1000000),
-                               async_within_ms((uint64_t)1 << 58), /* 0, after the overflow */
-                               async_per_item_ms((uint64_t)1 << 58) };
+    const async_wait far[] = {async_until_ns(INT64_MAX),
+                              async_until_ns(UINT64_MAX),
+                              async_until_ns(UINT64_MAX - 1),
+                              async_until_ns((uint64_t)1 << 63),
+                              async_within_ms(UINT64_MAX),
+                              async_within_ms(INT64_MAX / 1000000),
+                              async_within_ms(UINT64_MAX / 1000000),
+                              async_per_item_ms(UINT64_MAX),
+                              async_per_item_ms(INT64_MAX),
+                              async_per_item_ms(UINT64_MAX / 1000000),
+                              async_within_ms((uint64_t)1 << 58), /* 0, after the overflow */
+                              async_per_item_ms((uint64_t)1 << 58)};
     for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
         static reading r;
         async_writer  *writer;
@@ -402,12 +393,9 @@ static void clocks(void)
 }
 
 static const watched rows[] = {
-    { "F15_spurious_wake_ups", spurious_wake_ups, ABUSE_SECONDS, 0, NULL },
-    { "F16_a_storm_of_signals", a_storm_of_signals, ABUSE_SECONDS, 0, NULL },
-    { "F17_clocks", clocks, ABUSE_SECONDS, 0, NULL },
+    {"F15_spurious_wake_ups", spurious_wake_ups, ABUSE_SECONDS, 0, NULL},
+    {"F16_a_storm_of_signals", a_storm_of_signals, ABUSE_SECONDS, 0, NULL},
+    {"F17_clocks", clocks, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

@@ -56,13 +56,13 @@ static struct state state_of(struct channel *channel)
 {
     struct queue_segment *tail = load_seq_cst(&channel->queue.tail);
     struct queue_segment *head = load_seq_cst(&channel->queue.head);
-    return (struct state){ { load_seq_cst(&channel->refs), load_seq_cst(&channel->ended),
-                             load_seq_cst(&channel->alarms), load_seq_cst(&channel->reserved),
-                             load_seq_cst(&channel->taken), load_seq_cst(&channel->queue.more_put),
-                             load_seq_cst(&channel->queue.more_taken), load_seq_cst(&tail->tickets),
-                             load_seq_cst(&head->cursor), (uintptr_t)tail, (uintptr_t)head,
-                             load_seq_cst(&channel->readers.count),
-                             load_seq_cst(&channel->writers.count) } };
+    return (struct state){{load_seq_cst(&channel->refs), load_seq_cst(&channel->ended),
+                           load_seq_cst(&channel->alarms), load_seq_cst(&channel->reserved),
+                           load_seq_cst(&channel->taken), load_seq_cst(&channel->queue.more_put),
+                           load_seq_cst(&channel->queue.more_taken), load_seq_cst(&tail->tickets),
+                           load_seq_cst(&head->cursor), (uintptr_t)tail, (uintptr_t)head,
+                           load_seq_cst(&channel->readers.count),
+                           load_seq_cst(&channel->writers.count)}};
 }
 
 static int sink(const void *items, size_t count, void *context)
@@ -75,12 +75,12 @@ static int sink(const void *items, size_t count, void *context)
 
 static void after_the_end(size_t capacity, size_t size, bool cancel)
 {
-    async_channel_options options = { .capacity = capacity };
+    async_channel_options options = {.capacity = capacity};
     async_writer         *writer;
     async_reader         *reader;
-    unsigned char         items[200] = { 0 };
-    const async_wait      waits[] = { async_forever(), async_now(), async_per_item_ms(1000),
-                                      async_within_ms(1000), async_until_ns(1) };
+    unsigned char         items[200] = {0};
+    const async_wait      waits[] = {async_forever(), async_now(), async_per_item_ms(1000),
+                                     async_within_ms(1000), async_until_ns(1)};
     WANT_STATUS(async_channel_create(&writer, &reader, size, &options), ASYNC_OK);
     WANT_STATUS(async_writer_write(writer, items, 3, NULL, async_now()), ASYNC_OK);
     WANT_STATUS(async_reader_read(reader, items, 2, NULL, async_now()), ASYNC_OK);
@@ -123,7 +123,7 @@ static void after_the_end(size_t capacity, size_t size, bool cancel)
 
 static void reads_and_writes_after_the_end(void)
 {
-    static const size_t sizes[] = { 8, 24, 40 };
+    static const size_t sizes[] = {8, 24, 40};
     for (unsigned i = 0; i < 3; i++) {
         after_the_end(0, sizes[i], false);
         after_the_end(3, sizes[i], false);
@@ -139,23 +139,23 @@ static void try_sizes(void)
         size_t       size, capacity;
         async_status status;
     } tries[] = {
-        { 0, 0, ASYNC_INVALID },
-        { 0, 10, ASYNC_INVALID },
-        { 1, SIZE_MAX, ASYNC_INVALID },
-        { 8, SIZE_MAX, ASYNC_INVALID },
-        { 2, (size_t)1 << 63, ASYNC_INVALID },
-        { (size_t)1 << 32, (size_t)1 << 32, ASYNC_INVALID },
-        { ((size_t)1 << 32) + 1, (size_t)1 << 32, ASYNC_INVALID },
-        { SIZE_MAX, 1, ASYNC_INVALID },
-        { SIZE_MAX, 0, ASYNC_INVALID },
-        { (size_t)1 << 63, 0, ASYNC_INVALID },
-        { SIZE_MAX / 8 + 2, 8, ASYNC_INVALID }, /* 8 bytes, after the overflow */
-        { 1, PTRDIFF_MAX, ASYNC_OK },           /* a bound is no memory */
-        { PTRDIFF_MAX, 1, ASYNC_OK },
-        { 8, 0, ASYNC_OK },
+        {0, 0, ASYNC_INVALID},
+        {0, 10, ASYNC_INVALID},
+        {1, SIZE_MAX, ASYNC_INVALID},
+        {8, SIZE_MAX, ASYNC_INVALID},
+        {2, (size_t)1 << 63, ASYNC_INVALID},
+        {(size_t)1 << 32, (size_t)1 << 32, ASYNC_INVALID},
+        {((size_t)1 << 32) + 1, (size_t)1 << 32, ASYNC_INVALID},
+        {SIZE_MAX, 1, ASYNC_INVALID},
+        {SIZE_MAX, 0, ASYNC_INVALID},
+        {(size_t)1 << 63, 0, ASYNC_INVALID},
+        {SIZE_MAX / 8 + 2, 8, ASYNC_INVALID}, /* 8 bytes, after the overflow */
+        {1, PTRDIFF_MAX, ASYNC_OK},           /* a bound is no memory */
+        {PTRDIFF_MAX, 1, ASYNC_OK},
+        {8, 0, ASYNC_OK},
     };
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
-        async_channel_options options = { .capacity = tries[i].capacity };
+        async_channel_options options = {.capacity = tries[i].capacity};
         async_writer         *writer = (async_writer *)(uintptr_t)8;
         async_reader         *reader = (async_reader *)(uintptr_t)8;
         async_status          status;
@@ -192,9 +192,7 @@ static void sizes_that_cannot_be(void)
 {
     try_sizes(); /* what a thread allocates once */
     long before = atomic_load(&live);
-    for (unsigned i = 0; i < 100; i++) {
-        try_sizes();
-    }
+    for (unsigned i = 0; i < 100; i++) { try_sizes(); }
     WANT_EQ(atomic_load(&live), before);
 
     async_writer *writer; /* capacity 0 is unbounded */
@@ -246,15 +244,23 @@ static void no_handles(void)
     WANT_STATUS(async_reader_for_each(reader, NULL, NULL, wait), ASYNC_INVALID);
     WANT_STATUS(async_reader_borrow(reader, NULL, 1, wait), ASYNC_INVALID);
     WANT_STATUS(async_reader_error(reader, NULL), ASYNC_INVALID);
-    WANT_STATUS(async_writer_write(writer, &item, 1, &count, (async_wait){ 77, 0 }), ASYNC_INVALID);
-    WANT_STATUS(async_reader_read(reader, &item, 1, &count, (async_wait){ 77, 0 }), ASYNC_INVALID);
+    WANT_STATUS(async_writer_write(writer, &item, 1, &count, (async_wait){77, 0}), ASYNC_INVALID);
+    WANT_STATUS(async_reader_read(reader, &item, 1, &count, (async_wait){77, 0}), ASYNC_INVALID);
     async_writer_release(writer);
     async_reader_release(reader);
 }
 
 enum misuse {
-    WRITER_TWICE, READER_TWICE, WRITE_RELEASED, READ_RELEASED, CLOSE_RELEASED, WRITE_FREED,
-    READ_FREED, WRITE_TO_READER, READ_FROM_WRITER, MISUSES
+    WRITER_TWICE,
+    READER_TWICE,
+    WRITE_RELEASED,
+    READ_RELEASED,
+    CLOSE_RELEASED,
+    WRITE_FREED,
+    READ_FREED,
+    WRITE_TO_READER,
+    READ_FROM_WRITER,
+    MISUSES
 };
 
 static void misuse(void *argument)
@@ -307,7 +313,8 @@ static void misuse(void *argument)
         status = async_reader_read((async_reader *)(void *)writer, &item, 1, &count,
                                    async_within_ms(10));
         break;
-    case MISUSES: break;
+    case MISUSES:
+        break;
     }
     _exit(status == ASYNC_OK && count > 0 ? 3 : 0);
 }
@@ -318,14 +325,12 @@ static void wrong_handles(void)
 {
     for (unsigned i = 0; i < MISUSES; i++) {
         enum misuse   kind = (enum misuse)i;
-        child_options options = { .seconds = 60, .capture = true };
+        child_options options = {.seconds = 60, .capture = true};
         bool          checked = kind == WRITER_TWICE || kind == READER_TWICE;
 #ifdef ABUSE_CHECKED
         checked = true;
 #endif
-        if (!checked) {
-            continue;
-        }
+        if (!checked) { continue; }
         child_end end = child_run(misuse, &kind, &options);
         WANT(!end.hung);
         if (end.signal != SIGABRT && end.code != 1) { /* 1: AddressSanitizer's */
@@ -359,12 +364,14 @@ static void misaligned(void)
             }
             WANT_STATUS(async_channel_create(&writer, &reader, size, NULL), ASYNC_OK);
             WANT_STATUS(async_writer_write(writer, from + shift, 1, NULL, async_now()), ASYNC_OK);
-            WANT_STATUS(async_writer_write(writer, from + shift + size, COUNT - 1, NULL,
-                                           async_now()), ASYNC_OK);
+            WANT_STATUS(
+                async_writer_write(writer, from + shift + size, COUNT - 1, NULL, async_now()),
+                ASYNC_OK);
             WANT_STATUS(async_reader_read(reader, to + shift, COUNT - 1, NULL, async_now()),
                         ASYNC_OK);
-            WANT_STATUS(async_reader_read(reader, to + shift + (COUNT - 1) * size, 1, NULL,
-                                          async_now()), ASYNC_OK);
+            WANT_STATUS(
+                async_reader_read(reader, to + shift + (COUNT - 1) * size, 1, NULL, async_now()),
+                ASYNC_OK);
             WANT(memcmp(from + shift, to + shift, COUNT * size) == 0);
             memset(to, 0, COUNT * size + shift);
             for (size_t i = 0; i < COUNT * size; i += size) {
@@ -390,9 +397,9 @@ static void bad_target(void *argument)
     bool          overlap = *(bool *)argument;
     async_writer *writer;
     async_reader *reader;
-    uint64_t      items[8] = { 0 };
+    uint64_t      items[8] = {0};
     void         *target = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    async_view    view = { 0 };
+    async_view    view = {0};
     WANT(target != MAP_FAILED);
     channel_of(&writer, &reader, 0, NULL);
     WANT_STATUS(async_writer_write(writer, items, 8, NULL, async_now()), ASYNC_OK);
@@ -412,7 +419,7 @@ static void buffers(void)
     async_writer *writer;
     async_reader *reader;
     async_view    view;
-    uint64_t      items[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, back[8];
+    uint64_t      items[8] = {1, 2, 3, 4, 5, 6, 7, 8}, back[8];
     channel_of(&writer, &reader, 0, NULL);
     WANT_STATUS(async_writer_write(writer, items, 8, NULL, async_now()), ASYNC_OK);
     WANT_STATUS(async_reader_borrow(reader, &view, 8, async_now()), ASYNC_OK);
@@ -430,7 +437,7 @@ static void buffers(void)
 
     /* Read-only: the reader's own fault, at once, and not a hang. */
     bool          overlap = false;
-    child_options options = { .seconds = 60, .capture = true };
+    child_options options = {.seconds = 60, .capture = true};
     child_end     end = child_run(bad_target, &overlap, &options);
     WANT(!end.hung && end.code != 0);
     WANT(end.signal == SIGSEGV || strstr(end.said, "Sanitizer: ") != NULL ||
@@ -446,13 +453,10 @@ static void buffers(void)
 }
 
 static const watched rows[] = {
-    { "F6_reads_and_writes_after_the_end", reads_and_writes_after_the_end, ABUSE_SECONDS, 0, NULL },
-    { "F12_sizes_that_cannot_be", sizes_that_cannot_be, ABUSE_SECONDS, 0, NULL },
-    { "F22_handles", handles, ABUSE_SECONDS, 0, NULL },
-    { "F60_buffers", buffers, ABUSE_SECONDS, 0, NULL },
+    {"F6_reads_and_writes_after_the_end", reads_and_writes_after_the_end, ABUSE_SECONDS, 0, NULL},
+    {"F12_sizes_that_cannot_be", sizes_that_cannot_be, ABUSE_SECONDS, 0, NULL},
+    {"F22_handles", handles, ABUSE_SECONDS, 0, NULL},
+    {"F60_buffers", buffers, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #define TOKEN(writer, number) ((uint64_t)(writer) << 32 | (number))
-#define WRITER(token) ((unsigned)((token) >> 32))
-#define NUMBER(token) ((uint32_t)(token))
+#define WRITER(token)         ((unsigned)((token) >> 32))
+#define NUMBER(token)         ((uint32_t)(token))
 
 /* ---- F10, F11: small and crowded ---- */
 
@@ -16,35 +16,37 @@
 struct crowd {
     async_writer *writer;
     async_reader *reader;
-    unsigned      items;  /* of each writer */
-    unsigned      batch;  /* items of one call, at most */
-    bool          hurry;  /* some calls don't wait, or not for long */
+    unsigned      items; /* of each writer */
+    unsigned      batch; /* items of one call, at most */
+    bool          hurry; /* some calls don't wait, or not for long */
     uint64_t      seed;
-    ledger        read;   /* writer * items + number */
+    ledger        read; /* writer * items + number */
 };
 
 static async_wait some_wait(const struct crowd *c, dice *d)
 {
     switch (c->hurry ? roll(d, 6) : 0) {
-    case 1: return async_now();
-    case 2: return async_within_ms(1);
-    case 3: return async_per_item_ms(1);
-    default: return async_forever();
+    case 1:
+        return async_now();
+    case 2:
+        return async_within_ms(1);
+    case 3:
+        return async_per_item_ms(1);
+    default:
+        return async_forever();
     }
 }
 
 static void crowd_body(void *arg, unsigned index)
 {
     struct crowd *c = arg;
-    dice          d = { c->seed * 67 + index };
+    dice          d = {c->seed * 67 + index};
     uint64_t      items[8];
     if (index < CROWD) {
         for (unsigned number = 0; number < c->items;) {
             size_t count = 1 + roll(&d, c->batch), written = 0;
             count = count < c->items - number ? count : c->items - number;
-            for (size_t i = 0; i < count; i++) {
-                items[i] = TOKEN(index, number + i);
-            }
+            for (size_t i = 0; i < count; i++) { items[i] = TOKEN(index, number + i); }
             async_status status = async_writer_write(c->writer, items, count, &written,
                                                      some_wait(c, &d));
             WANT(status == ASYNC_OK || (c->hurry && status == ASYNC_TIMEOUT));
@@ -55,9 +57,7 @@ static void crowd_body(void *arg, unsigned index)
         return;
     }
     int64_t last[CROWD]; /* one writer's items come to one reader in their order */
-    for (unsigned i = 0; i < CROWD; i++) {
-        last[i] = -1;
-    }
+    for (unsigned i = 0; i < CROWD; i++) { last[i] = -1; }
     async_status status;
     do {
         size_t count = 1 + roll(&d, c->batch), got = 0;
@@ -78,7 +78,7 @@ static void crowd_body(void *arg, unsigned index)
 
 static void crowd_run(size_t capacity, unsigned items, unsigned batch, bool hurry)
 {
-    struct crowd c = { .items = items, .batch = batch, .hurry = hurry, .seed = abuse_seed() };
+    struct crowd c = {.items = items, .batch = batch, .hurry = hurry, .seed = abuse_seed()};
     squad        s;
     ledger_make(&c.read, (size_t)items * CROWD);
     channel_of(&c.writer, &c.reader, capacity, NULL);
@@ -115,9 +115,9 @@ struct race {
     async_writer *writer;
     async_reader *reader;
     uint64_t      rounds, seed;
-    uint64_t      base;       /* this round's moment */
+    uint64_t      base; /* this round's moment */
     meeting       begin;
-    uint64_t      sent[4];    /* of this round, accepted */
+    uint64_t      sent[4]; /* of this round, accepted */
     size_t        sent_count;
     uint64_t      got[4];
     size_t        got_count;
@@ -129,33 +129,26 @@ struct race {
 static void race_delivery(void *arg, unsigned index)
 {
     struct race *r = arg;
-    dice         d = { r->seed + index };
+    dice         d = {r->seed + index};
     uint64_t     next = 0, expected = 0;
     for (uint64_t round = 0; round < r->rounds; round++) {
-        dice   both = { r->seed ^ round };
+        dice   both = {r->seed ^ round};
         size_t count = 1 + roll(&both, 3);
-        if (index == 0) {
-            r->base = now_ns() + 100000;
-        }
+        if (index == 0) { r->base = now_ns() + 100000; }
         meet(&r->begin, 2);
         uint64_t at = r->base + roll(&d, index == 0 ? 60000 : 200000);
         if (index == 0) {
             r->status = async_reader_read(r->reader, r->got, count, &r->got_count,
                                           async_until_ns(at));
         } else {
-            while (now_ns() < at) {
-            }
-            for (size_t i = 0; i < count; i++) {
-                r->sent[i] = next + i;
-            }
-            WANT_STATUS(async_writer_write(r->writer, r->sent, count, &r->sent_count,
-                                           async_now()), ASYNC_OK);
+            while (now_ns() < at) {}
+            for (size_t i = 0; i < count; i++) { r->sent[i] = next + i; }
+            WANT_STATUS(async_writer_write(r->writer, r->sent, count, &r->sent_count, async_now()),
+                        ASYNC_OK);
             next += count;
         }
         meet(&r->begin, 2);
-        if (index != 0) {
-            continue;
-        }
+        if (index != 0) { continue; }
         WANT(r->status == ASYNC_OK || r->status == ASYNC_TIMEOUT);
         WANT((r->status == ASYNC_OK) == (r->got_count == count));
         if (r->status == ASYNC_OK) {
@@ -184,12 +177,10 @@ static void race_delivery(void *arg, unsigned index)
 static void race_room(void *arg, unsigned index)
 {
     struct race *r = arg;
-    dice         d = { r->seed + index };
+    dice         d = {r->seed + index};
     uint64_t     next = 2, expected = 0, item; /* the channel holds 0 and 1 */
     for (uint64_t round = 0; round < r->rounds; round++) {
-        if (index == 0) {
-            r->base = now_ns() + 100000;
-        }
+        if (index == 0) { r->base = now_ns() + 100000; }
         meet(&r->begin, 2);
         uint64_t at = r->base + roll(&d, index == 0 ? 60000 : 200000);
         if (index == 0) {
@@ -198,8 +189,7 @@ static void race_room(void *arg, unsigned index)
             WANT(r->status == ASYNC_OK || r->status == ASYNC_TIMEOUT);
             next += r->sent_count;
         } else {
-            while (now_ns() < at) {
-            }
+            while (now_ns() < at) {}
             WANT_STATUS(async_reader_read(r->reader, &item, 1, NULL, async_now()), ASYNC_OK);
             WANT_EQ(item, expected);
             expected++;
@@ -220,14 +210,12 @@ static void race_room(void *arg, unsigned index)
 
 static void a_deadline_races_delivery(void)
 {
-    void (*const bodies[])(void *, unsigned) = { race_delivery, race_room };
+    void (*const bodies[])(void *, unsigned) = {race_delivery, race_room};
     for (unsigned i = 0; i < 2; i++) {
-        struct race r = { .rounds = abuse_rounds(3000), .seed = abuse_seed() };
+        struct race r = {.rounds = abuse_rounds(3000), .seed = abuse_seed()};
         squad       s;
         channel_of(&r.writer, &r.reader, 2 * i, NULL);
-        if (i == 1) {
-            write_numbers(r.writer, 0, 2);
-        }
+        if (i == 1) { write_numbers(r.writer, 0, 2); }
         squad_start(&s, 2, bodies[i], &r);
         squad_join(&s);
         async_writer_release(r.writer);
@@ -258,9 +246,7 @@ static void parts_of_a_batch(void)
     async_writer *writer;
     async_reader *reader;
     thread        helper;
-    for (size_t i = 0; i < 64; i++) {
-        items[i] = i;
-    }
+    for (size_t i = 0; i < 64; i++) { items[i] = i; }
     channel_of(&writer, &reader, 0, NULL);
     write_numbers(writer, 0, 3);
     WANT_STATUS(async_reader_read(reader, back, 64, &count, async_now()), ASYNC_TIMEOUT);
@@ -285,9 +271,7 @@ static void parts_of_a_batch(void)
     WANT_EQ(count, 40);
     WANT_STATUS(async_reader_read(reader, back, 64, &count, async_now()), ASYNC_TIMEOUT);
     WANT_EQ(count, 10);
-    for (size_t i = 0; i < 10; i++) {
-        WANT_EQ(back[i], 30 + i);
-    }
+    for (size_t i = 0; i < 10; i++) { WANT_EQ(back[i], 30 + i); }
     async_writer_release(writer);
     async_reader_release(reader);
 }
@@ -298,9 +282,7 @@ static void full_and_not_waiting(void)
     size_t        count;
     async_writer *writer;
     async_reader *reader;
-    for (size_t i = 0; i < 64; i++) {
-        items[i] = i;
-    }
+    for (size_t i = 0; i < 64; i++) { items[i] = i; }
     for (size_t capacity = 1; capacity < 64; capacity++) {
         channel_of(&writer, &reader, capacity, NULL);
         WANT_STATUS(async_writer_write(writer, items, 64, &count, async_now()), ASYNC_TIMEOUT);
@@ -320,14 +302,11 @@ static void full_and_not_waiting(void)
 }
 
 static const watched rows[] = {
-    { "F10_capacity_of_one", capacity_of_one, ABUSE_SECONDS, 0, NULL },
-    { "F11_more_threads_than_capacity", more_threads_than_capacity, ABUSE_SECONDS, 0, NULL },
-    { "F18_a_deadline_races_delivery", a_deadline_races_delivery, ABUSE_SECONDS, 0, NULL },
-    { "F19_parts_of_a_batch", parts_of_a_batch, ABUSE_SECONDS, 0, NULL },
-    { "F21_full_and_not_waiting", full_and_not_waiting, ABUSE_SECONDS, 0, NULL },
+    {"F10_capacity_of_one", capacity_of_one, ABUSE_SECONDS, 0, NULL},
+    {"F11_more_threads_than_capacity", more_threads_than_capacity, ABUSE_SECONDS, 0, NULL},
+    {"F18_a_deadline_races_delivery", a_deadline_races_delivery, ABUSE_SECONDS, 0, NULL},
+    {"F19_parts_of_a_batch", parts_of_a_batch, ABUSE_SECONDS, 0, NULL},
+    {"F21_full_and_not_waiting", full_and_not_waiting, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

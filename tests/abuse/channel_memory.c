@@ -22,9 +22,7 @@ static atomic_long live;
 
 static void *counted(void *memory)
 {
-    if (memory != NULL) {
-        atomic_fetch_add(&live, (long)malloc_usable_size(memory));
-    }
+    if (memory != NULL) { atomic_fetch_add(&live, (long)malloc_usable_size(memory)); }
     return memory;
 }
 
@@ -36,9 +34,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 }
 void __wrap_free(void *memory)
 {
-    if (memory != NULL) {
-        atomic_fetch_sub(&live, (long)malloc_usable_size(memory));
-    }
+    if (memory != NULL) { atomic_fetch_sub(&live, (long)malloc_usable_size(memory)); }
     __real_free(memory);
 }
 
@@ -80,8 +76,8 @@ static void flow_out(void *arg)
 /* A writer that is stopped by nothing but the bound. */
 static void bounded(size_t size, size_t capacity, size_t batch)
 {
-    struct flow           f = { .size = size, .batch = batch, .items = abuse_rounds(100000) };
-    async_channel_options options = { .capacity = capacity };
+    struct flow           f = {.size = size, .batch = batch, .items = abuse_rounds(100000)};
+    async_channel_options options = {.capacity = capacity};
     unsigned char        *items = calloc(64, size);
     thread                writer;
     uint64_t              read = 0;
@@ -166,10 +162,7 @@ static void memory_in_proportion(void)
 }
 
 static const watched rows[] = {
-    { "F20_memory_in_proportion", memory_in_proportion, ABUSE_SECONDS, 0, NULL },
+    {"F20_memory_in_proportion", memory_in_proportion, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

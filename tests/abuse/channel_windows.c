@@ -37,7 +37,7 @@ void async_step(const char *site)
         return;
     }
     if (own_delays != 0) {
-        dice     d = { own_delays };
+        dice     d = {own_delays};
         unsigned luck = roll(&d, 64);
         own_delays = d.state | 1;
         if (luck == 0) {
@@ -99,7 +99,7 @@ static void *guest_reads(void *arg)
 static void *guest_writes(void *arg)
 {
     struct guest *g = arg;
-    uint64_t      items[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    uint64_t      items[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     own_site = g->site;
     atomic_store(&g->look.tid, (int)syscall(SYS_gettid));
     g->status = async_writer_write(g->writer, items, g->count, &g->done, g->wait);
@@ -126,16 +126,17 @@ static void the_waker_is_late(void *(*waker)(void *), void *(*sleeper)(void *), 
 {
     async_writer *writer;
     async_reader *reader;
-    probe         p = { 0 };
+    probe         p = {0};
     channel_of(&writer, &reader, 4, &p);
     bool writer_sleeps = sleeper == guest_writes;
-    if (writer_sleeps) {
-        write_numbers(writer, 0, 4);
-    }
-    struct guest sleeps = { .reader = reader, .writer = writer, .count = count,
-                            .wait = async_forever() };
-    struct guest wakes = { .reader = reader, .writer = writer, .count = count,
-                           .wait = async_forever(), .site = "thread_told: stored" };
+    if (writer_sleeps) { write_numbers(writer, 0, 4); }
+    struct guest sleeps = {
+        .reader = reader, .writer = writer, .count = count, .wait = async_forever()};
+    struct guest wakes = {.reader = reader,
+                          .writer = writer,
+                          .count = count,
+                          .wait = async_forever(),
+                          .site = "thread_told: stored"};
     memset(&window, 0, sizeof window);
     guest_start(&sleeps, sleeper);
     WANT(thread_asleep(&sleeps.look));
@@ -145,7 +146,7 @@ static void the_waker_is_late(void *(*waker)(void *), void *(*sleeper)(void *), 
     WANT_EQ(pthread_kill(sleeps.id, SIGUSR1), 0);
     if (writer_sleeps) {
         WANT(UNTIL(SOON, atomic_load(&sleeps.ended)));
-        guest_end(&sleeps); /* its stack is gone */
+        guest_end(&sleeps);     /* its stack is gone */
         WANT_EQ(p.released, 0); /* the waker has its own end */
         gate_open(&window);
     } else { /* a reader first waits for the waker to leave the list */
@@ -160,19 +161,16 @@ static void the_waker_is_late(void *(*waker)(void *), void *(*sleeper)(void *), 
 }
 
 /* The waker is a worker, and the pool is destroyed while it stands there. */
-static void destroy_it(void *arg)
-{
-    WANT_STATUS(async_pool_destroy(arg, ASYNC_DRAIN), ASYNC_OK);
-}
+static void destroy_it(void *arg) { WANT_STATUS(async_pool_destroy(arg, ASYNC_DRAIN), ASYNC_OK); }
 
 static void the_worker_is_late(void)
 {
     async_pool   *pool = pool_of(1);
-    gate          shut = { 0 };
-    probe         p = { .hold = &shut };
+    gate          shut = {0};
+    probe         p = {.hold = &shut};
     async_reader *reader = TASK(pool, .source = range_of(0, 4), .batch = batch_copy, .context = &p,
                                 .release = probe_release);
-    struct guest  sleeps = { .reader = reader, .count = 4, .wait = async_forever() };
+    struct guest  sleeps = {.reader = reader, .count = 4, .wait = async_forever()};
     thread        end;
     memset(&window, 0, sizeof window);
     guest_start(&sleeps, guest_reads);
@@ -197,7 +195,7 @@ static void on_signal(int number) { (void)number; }
 
 static void destroyed_beside_the_waker(void)
 {
-    struct sigaction action = { .sa_handler = on_signal };
+    struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     WANT_EQ(sigaction(SIGUSR1, &action, NULL), 0);
     for (uint64_t i = abuse_rounds(30); i-- > 0;) {
@@ -220,9 +218,9 @@ static void a_deadline_in_the_window(const char *site, size_t capacity, bool del
     size_t        got;
     channel_of(&writer, &reader, capacity, NULL);
     own = async_writer_retain(writer);
-    struct guest sleeps = { .reader = async_reader_retain(reader), .count = 1,
-                            .wait = async_within_ms(1000) };
-    struct guest wakes = { .writer = writer, .count = 1, .wait = async_forever(), .site = site };
+    struct guest sleeps = {
+        .reader = async_reader_retain(reader), .count = 1, .wait = async_within_ms(1000)};
+    struct guest wakes = {.writer = writer, .count = 1, .wait = async_forever(), .site = site};
     memset(&window, 0, sizeof window);
     guest_start(&sleeps, guest_reads);
     WANT(thread_asleep(&sleeps.look));
@@ -273,7 +271,7 @@ struct delayed {
 static void delayed_body(void *arg, unsigned index)
 {
     struct delayed *d = arg;
-    dice            dice_of = { d->seed * 5 + index };
+    dice            dice_of = {d->seed * 5 + index};
     uint64_t        items[4];
     size_t          done;
     own_delays = (d->seed * 977 + index) | 1;
@@ -282,9 +280,7 @@ static void delayed_body(void *arg, unsigned index)
         async_status status = ASYNC_OK;
         while (number < EACH_WRITES && status != ASYNC_CLOSED) {
             size_t count = 1 + roll(&dice_of, 4);
-            for (size_t i = 0; i < count; i++) {
-                items[i] = index * 1000 + number + i;
-            }
+            for (size_t i = 0; i < count; i++) { items[i] = index * 1000 + number + i; }
             async_wait wait = roll(&dice_of, 3) == 0 ? async_until_ns(now_ns() + 20000)
                                                      : async_forever();
             status = async_writer_write(d->writers[index], items, count, &done, wait);
@@ -295,7 +291,7 @@ static void delayed_body(void *arg, unsigned index)
         async_writer_release(d->writers[index]);
     } else {
         unsigned     budget = d->leave ? roll(&dice_of, 40) : UINT32_MAX, sum = 0;
-        int64_t      last[2] = { -1, -1 };
+        int64_t      last[2] = {-1, -1};
         async_status status;
         do {
             size_t     count = 1 + roll(&dice_of, 4);
@@ -318,10 +314,10 @@ static void delays_everywhere(void)
 {
     uint64_t first = abuse_seed();
     for (uint64_t round = 0, rounds = abuse_rounds(600); round < rounds; round++) {
-        struct delayed d = { .seed = first + round, .leave = round % 3 == 0 };
+        struct delayed d = {.seed = first + round, .leave = round % 3 == 0};
         squad          s;
-        probe          p = { .lost = &d.seen };
-        dice           sizes = { d.seed };
+        probe          p = {.lost = &d.seen};
+        dice           sizes = {d.seed};
         ledger_make(&d.seen, 2000);
         channel_of(&d.writers[0], &d.readers[0], roll(&sizes, 4), &p);
         d.writers[1] = async_writer_retain(d.writers[0]);
@@ -345,12 +341,9 @@ static void delays_everywhere(void)
 }
 
 static const watched rows[] = {
-    { "F9_destroyed_beside_the_waker", destroyed_beside_the_waker, ABUSE_SECONDS, 0, NULL },
-    { "F18_a_deadline_between_two_steps", a_deadline_between_two_steps, ABUSE_SECONDS, 0, NULL },
-    { "F3_F8_F10_F18_delays_everywhere", delays_everywhere, ABUSE_SECONDS, 0, NULL },
+    {"F9_destroyed_beside_the_waker", destroyed_beside_the_waker, ABUSE_SECONDS, 0, NULL},
+    {"F18_a_deadline_between_two_steps", a_deadline_between_two_steps, ABUSE_SECONDS, 0, NULL},
+    {"F3_F8_F10_F18_delays_everywhere", delays_everywhere, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t presets[] = { ((uint64_t)1 << 31) - 2, ((uint64_t)1 << 32) - 2,
-                                    ((uint64_t)1 << 63) - 2, UINT64_MAX - 1 };
+static const uint64_t presets[] = {((uint64_t)1 << 31) - 2, ((uint64_t)1 << 32) - 2,
+                                   ((uint64_t)1 << 63) - 2, UINT64_MAX - 1};
 #define PRESETS (sizeof presets / sizeof presets[0])
 
 /* ---- F13: indices ---- */
@@ -43,7 +43,7 @@ struct crossing {
 static void cross_writing(void *arg)
 {
     struct crossing *c = arg;
-    unsigned char    items[16 * 40] = { 0 };
+    unsigned char    items[16 * 40] = {0};
     for (uint64_t next = 0; next < c->items;) {
         size_t count = 1 + next % c->batch;
         count = count < c->items - next ? count : (size_t)(c->items - next);
@@ -59,8 +59,8 @@ static void cross_writing(void *arg)
 
 static void cross(uint64_t preset, size_t size, size_t capacity, size_t batch)
 {
-    struct crossing       c = { .size = size, .batch = batch, .items = abuse_rounds(10000) };
-    async_channel_options options = { .capacity = capacity };
+    struct crossing       c = {.size = size, .batch = batch, .items = abuse_rounds(10000)};
+    async_channel_options options = {.capacity = capacity};
     unsigned char         items[16 * 40];
     uint64_t              next = 0;
     thread                writer;
@@ -85,9 +85,7 @@ static void cross(uint64_t preset, size_t size, size_t capacity, size_t batch)
     WANT_EQ(next, c.items);
     WANT_EQ(async_reader_ready(c.reader), 0);
     pthread_join(writer.id, NULL);
-    if (capacity != 0) {
-        WANT_EQ(load_relaxed(&channel->taken), preset + c.items);
-    }
+    if (capacity != 0) { WANT_EQ(load_relaxed(&channel->taken), preset + c.items); }
     async_writer_release(c.writer);
     async_reader_release(c.reader);
 }
@@ -96,10 +94,15 @@ static void cross(uint64_t preset, size_t size, size_t capacity, size_t batch)
  * leave no mark on how many of them the close finds in use. */
 static void tickets_in_vain(void)
 {
-    static const uint64_t vain[] = { 0, 1, SEGMENT_SLOTS, ((uint64_t)1 << 31) - 2,
-                                     (uint64_t)1 << 31, ((uint64_t)1 << 31) + 5,
-                                     ((uint64_t)1 << 32) - 2, ((uint64_t)1 << 32) + 5,
-                                     ((uint64_t)1 << 40) + ((uint64_t)1 << 31) };
+    static const uint64_t vain[] = {0,
+                                    1,
+                                    SEGMENT_SLOTS,
+                                    ((uint64_t)1 << 31) - 2,
+                                    (uint64_t)1 << 31,
+                                    ((uint64_t)1 << 31) + 5,
+                                    ((uint64_t)1 << 32) - 2,
+                                    ((uint64_t)1 << 32) + 5,
+                                    ((uint64_t)1 << 40) + ((uint64_t)1 << 31)};
     for (size_t k = 0; k < sizeof vain / sizeof vain[0]; k++) {
         async_writer *writer;
         async_reader *reader;
@@ -120,9 +123,7 @@ static void tickets_in_vain(void)
         WANT_STATUS(async_reader_read(reader, items, SEGMENT_SLOTS + 1, &got, async_now()),
                     ASYNC_END);
         WANT_EQ(got, item);
-        for (uint64_t i = 0; i < got; i++) {
-            WANT_EQ(items[i], i);
-        }
+        for (uint64_t i = 0; i < got; i++) { WANT_EQ(items[i], i); }
         async_writer_release(writer);
         async_reader_release(reader);
     }
@@ -166,7 +167,7 @@ static void ping_waiter(void *arg)
 /* The waiter sleeps before each change, so that the word moves with each of them. */
 static void event_across_the_wrap(void)
 {
-    struct ping p = { .rounds = 40 };
+    struct ping p = {.rounds = 40};
     thread      waiter;
     store_seq_cst(&p.event.epoch, UINT32_MAX - 19);
     thread_start(&waiter, ping_waiter, &p);
@@ -196,9 +197,7 @@ static void pool_across_the_wrap(void)
     for (unsigned i = 0; i < 50; i++) {
         WANT(UNTIL(SOON, load_seq_cst(&pool->idle.waiters) == 2));
         WANT_STATUS(async_reader_read(reader, items, 4, NULL, async_within_ms(SOON)), ASYNC_OK);
-        for (unsigned k = 0; k < 4; k++) {
-            next += items[k];
-        }
+        for (unsigned k = 0; k < 4; k++) { next += items[k]; }
         channel_poke(channel_of_reader(reader));
     }
     WANT_EQ(next, 1 + 200 * 201 / 2);
@@ -241,11 +240,8 @@ static void futex_words(void)
 }
 
 static const watched rows[] = {
-    { "F13_indices_across_the_wrap", indices, ABUSE_SECONDS, 0, NULL },
-    { "F14_futex_words_across_the_wrap", futex_words, ABUSE_SECONDS, 0, NULL },
+    {"F13_indices_across_the_wrap", indices, ABUSE_SECONDS, 0, NULL},
+    {"F14_futex_words_across_the_wrap", futex_words, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

@@ -25,9 +25,10 @@
 
 static void work(async_pool *pool, uint64_t items)
 {
-    async_reader *a = TASK(pool, .source = range_of(0, items), .each = each_add_one, .max_chunksize = 10);
+    async_reader *a = TASK(pool, .source = range_of(0, items), .each = each_add_one,
+                           .max_chunksize = 10);
     async_reader *r = TASK(pool, .input = a, .each = each_twice, .max_chunksize = 7);
-    size_t count = 0;
+    size_t        count = 0;
     async_free(read_rest(r, &count));
     ROW_EQ(count, items);
     async_reader_release(a);
@@ -53,7 +54,8 @@ static void affinity_of_one(void)
         ROW_EQ(async_pool_size(small), 1);
         work(small, 10000);
         pool_end(small);
-        ROW_STATUS(async_pool_set_size(pool, ASYNC_ALL_CPUS), ASYNC_OK); /* one that is there already */
+        /* one that is there already */
+        ROW_STATUS(async_pool_set_size(pool, ASYNC_ALL_CPUS), ASYNC_OK);
         ROW_EQ(async_pool_size(pool), 1);
     }
     work(pool, 10000);
@@ -85,24 +87,27 @@ static void within_quota(void *argument)
     for (unsigned i = 0; i < 4; i++) { work(pool, SANITIZED ? 5000 : 50000); }
     cpu = cpu_ns() - cpu;
     uint64_t passed = now_ns() - start;
-    fprintf(stderr, "      with half a CPU: %u ms for %u ms of work\n", (unsigned)(passed / 1000000), (unsigned)(cpu / 1000000));
+    fprintf(stderr, "      with half a CPU: %u ms for %u ms of work\n",
+            (unsigned)(passed / 1000000), (unsigned)(cpu / 1000000));
     ROW_LE(passed, 20 * cpu + 2000000000); /* no collapse; a busy machine's other work counts too */
     pool_end(pool);
 }
 
 static void half_a_cpu(void)
 {
-    static const struct { const char *at, *file, *text; } kinds[] = {
-        { "/sys/fs/cgroup", "cpu.max", "50000 100000" },
-        { "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000" },
-        { "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us", "50000" },
+    static const struct {
+        const char *at, *file, *text;
+    } kinds[] = {
+        {"/sys/fs/cgroup", "cpu.max", "50000 100000"},
+        {"/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000"},
+        {"/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us", "50000"},
     };
     for (unsigned i = 0; i < 3; i++) {
         snprintf(group, sizeof group, "%s/async-test-%d", kinds[i].at, (int)getpid());
         if (mkdir(group, 0755) != 0) { continue; }
-        bool limited = write_file(group, kinds[i].file, kinds[i].text);
-        child_end end = { .code = 77 };
-        if (limited) { end = child_run(within_quota, NULL, &(child_options){ .seconds = 50 }); }
+        bool      limited = write_file(group, kinds[i].file, kinds[i].text);
+        child_end end = {.code = 77};
+        if (limited) { end = child_run(within_quota, NULL, &(child_options){.seconds = 50}); }
         rmdir(group);
         if (end.code == 77 && !end.hung) { continue; }
         ROW_CHECK(!end.hung && end.code == 0);
@@ -127,8 +132,9 @@ static void refuse(const refusal *r)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | r->error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
         exit(77);
     }
 }
@@ -140,20 +146,24 @@ static void work_refused(void *argument)
     async_pool *pool = NULL;
     if (async_pool_create(&pool, r->n, NULL) != ASYNC_OK) { exit(2); }
     work(pool, 5000);
-    if (r->call == SYS_futex && r->n > 0) { sleep_ms(200); } /* workers have no more to do, and can't sleep */
+    /* workers have no more to do, and can't sleep */
+    if (r->call == SYS_futex && r->n > 0) { sleep_ms(200); }
     pool_end(pool);
 }
 
 static child_end refused(int call, int error, unsigned n)
 {
-    refusal r = { call, (unsigned)error, n };
-    child_end end = child_run(work_refused, &r, &(child_options){ .seconds = 15, .capture = true });
+    refusal   r = {call, (unsigned)error, n};
+    child_end end = child_run(work_refused, &r, &(child_options){.seconds = 15, .capture = true});
     if (end.code == 77) { row_left_out("no seccomp filter may be set here"); }
-    if (end.hung) { row_failed(__FILE__, __LINE__, "system call %d refused with %d, N = %u: hung", call, error, n); }
+    if (end.hung) {
+        row_failed(__FILE__, __LINE__, "system call %d refused with %d, N = %u: hung", call, error,
+                   n);
+    }
     return end;
 }
 
-static const int errors[] = { ENOSYS, EPERM };
+static const int errors[] = {ENOSYS, EPERM};
 
 /* The runtime's message, or glibc's where it comes to a futex first. */
 static bool says_so(const char *said)
@@ -169,7 +179,8 @@ static void no_futex(void)
         ROW_EQ(end.signal, SIGABRT);
         ROW_CHECK(says_so(end.said));
         free(end.said);
-        end = refused(SYS_futex, errors[i], 0); /* one thread may get along, until it tells itself something */
+        /* one thread may get along, until it tells itself something */
+        end = refused(SYS_futex, errors[i], 0);
         ROW_CHECK(end.code == 0 || (end.signal == SIGABRT && says_so(end.said)));
         free(end.said);
     }
@@ -178,8 +189,8 @@ static void no_futex(void)
 /* What the runtime can do without. */
 static void no_comforts(void)
 {
-    static const int calls[] = { SYS_sched_yield, SYS_sched_getaffinity, SYS_prctl, SYS_clock_gettime, SYS_nanosleep,
-                                 SYS_clone3 };
+    static const int calls[] = {SYS_sched_yield,   SYS_sched_getaffinity, SYS_prctl,
+                                SYS_clock_gettime, SYS_nanosleep,         SYS_clone3};
     for (unsigned c = 0; c < sizeof calls / sizeof *calls; c++) {
         for (unsigned i = 0; i < 2; i++) {
             /* glibc makes threads with clone where clone3 is unknown; refused, there are none. */
@@ -192,8 +203,10 @@ static void no_comforts(void)
             for (unsigned n = 0; n < 4; n += 3) {
                 child_end end = refused(calls[c], errors[i], n);
                 if (end.code != 0) {
-                    row_failed(__FILE__, __LINE__, "system call %d refused with %d, N = %u: exit status %d, signal %d\n%s",
-                               calls[c], errors[i], n, end.code, end.signal, end.said);
+                    row_failed(
+                        __FILE__, __LINE__,
+                        "system call %d refused with %d, N = %u: exit status %d, signal %d\n%s",
+                        calls[c], errors[i], n, end.code, end.signal, end.said);
                 }
                 free(end.said);
             }
@@ -202,8 +215,8 @@ static void no_comforts(void)
 }
 
 static atomic_int clock_refused;
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int               __real_clock_gettime(clockid_t clock, struct timespec *now);
+int               __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
 /* The system call is seldom made: the kernel's code in the process tells the time. */
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
@@ -218,9 +231,10 @@ static void work_without_clock(void *argument)
 {
     async_pool *pool = pool_of(2);
     atomic_store(&clock_refused, *(const int *)argument);
-    async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one, .max_chunksize = 1);
-    uint64_t items[1000];
-    size_t got;
+    async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
+                           .max_chunksize = 1);
+    uint64_t      items[1000];
+    size_t        got;
     (void)async_reader_read(r, items, 1000, &got, async_within_ms(1000));
     exit(3);
 }
@@ -228,9 +242,11 @@ static void work_without_clock(void *argument)
 static void no_clock(void)
 {
     for (unsigned i = 0; i < 2; i++) {
-        int error = errors[i];
-        child_end end = child_run(work_without_clock, &error, &(child_options){ .seconds = 15, .capture = true });
-        ROW_CHECK(!end.hung && end.signal == SIGABRT && strstr(end.said, "CLOCK_MONOTONIC is refused here") != NULL);
+        int       error = errors[i];
+        child_end end = child_run(work_without_clock, &error,
+                                  &(child_options){.seconds = 15, .capture = true});
+        ROW_CHECK(!end.hung && end.signal == SIGABRT &&
+                  strstr(end.said, "CLOCK_MONOTONIC is refused here") != NULL);
         free(end.said);
     }
 }
@@ -255,7 +271,7 @@ static int fill(const void *in, void *out, void *context)
 static int turn_over(const void *in, void *out, void *context)
 {
     const big *a = in;
-    big *b = out;
+    big       *b = out;
     (void)context;
     b->number = a->number;
     for (unsigned i = 0; i < 511; i++) { b->words[i] = ~a->words[i]; }
@@ -265,16 +281,17 @@ static int turn_over(const void *in, void *out, void *context)
 static void big_items(void)
 {
     uint64_t items = row_number(SANITIZED ? 300 : 2000);
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
-        async_writer *writer;
-        async_reader *end;
-        async_channel_options bounded = { .capacity = 5 };
+    EACH_SIZE (n) {
+        async_pool           *pool = pool_of(n);
+        async_writer         *writer;
+        async_reader         *end;
+        async_channel_options bounded = {.capacity = 5};
         ROW_STATUS(async_channel_create(&writer, &end, sizeof(big), &bounded), ASYNC_OK);
-        async_reader *a = TASK(pool, .source = range_of(0, items), .item_size = sizeof(big), .each = fill, .max_chunksize = 3, .order = ASYNC_ORDERED);
-        async_reader *r = TASK(pool, .input = a, .each = turn_over, .max_chunksize = 7, .order = ASYNC_ORDERED);
-        static big one[4];
+        async_reader *a = TASK(pool, .source = range_of(0, items), .item_size = sizeof(big),
+                               .each = fill, .max_chunksize = 3, .order = ASYNC_ORDERED);
+        async_reader *r = TASK(pool, .input = a, .each = turn_over, .max_chunksize = 7,
+                               .order = ASYNC_ORDERED);
+        static big    one[4];
         for (uint64_t i = 0; i < items; i += 4) { /* and through a channel */
             size_t got = 0, written = 0;
             ROW_STATUS(async_reader_read(r, one, 4, &got, async_forever()), ASYNC_OK);
@@ -283,7 +300,9 @@ static void big_items(void)
             ROW_STATUS(async_reader_read(end, one, 4, &got, async_forever()), ASYNC_OK);
             for (unsigned k = 0; k < 4; k++) {
                 ROW_EQ(one[k].number, i + k);
-                for (unsigned w = 0; w < 511; w++) { ROW_EQ(one[k].words[w], ~((i + k) * 512 + w)); }
+                for (unsigned w = 0; w < 511; w++) {
+                    ROW_EQ(one[k].words[w], ~((i + k) * 512 + w));
+                }
             }
         }
         async_reader_release(a);
@@ -304,27 +323,18 @@ static void plain_only(void (*run)(void))
     }
 }
 
-static void f62_futex(void)
-{
-    plain_only(no_futex);
-}
+static void f62_futex(void) { plain_only(no_futex); }
 
-static void f62_others(void)
-{
-    plain_only(no_comforts);
-}
+static void f62_others(void) { plain_only(no_comforts); }
 
-static void f62_clock(void)
-{
-    plain_only(no_clock);
-}
+static void f62_clock(void) { plain_only(no_clock); }
 
 static const row rows[] = {
-    { "F57 mask", "an affinity mask of one CPU: one worker", affinity_of_one, 0 },
-    { "F57 quota", "a quota of half a CPU: one worker, no collapse", half_a_cpu, 0 },
-    { "F62 futex", "futex refused: a message and an end, no spin", f62_futex, 120 },
-    { "F62 others", "other system calls refused: done without", f62_others, 120 },
-    { "F62 clock", "no clock: a message and an end", f62_clock, 0 },
-    { "F63", "items of 4 KiB", big_items, 0 },
+    {"F57 mask", "an affinity mask of one CPU: one worker", affinity_of_one, 0},
+    {"F57 quota", "a quota of half a CPU: one worker, no collapse", half_a_cpu, 0},
+    {"F62 futex", "futex refused: a message and an end, no spin", f62_futex, 120},
+    {"F62 others", "other system calls refused: done without", f62_others, 120},
+    {"F62 clock", "no clock: a message and an end", f62_clock, 0},
+    {"F63", "items of 4 KiB", big_items, 0},
 };
 ROWS(rows)

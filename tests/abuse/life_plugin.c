@@ -1,5 +1,5 @@
-/* life_plugin.c: row F50: shared objects that are closed while their pools work. This program is not
- * linked with the shared library: it comes and goes with the plug-ins. */
+/* life_plugin.c: row F50: shared objects that are closed while their pools work. This program is
+ * not linked with the shared library: it comes and goes with the plug-ins. */
 #include "rows.h"
 
 #include "pipeline.h"
@@ -33,7 +33,7 @@ static void ends_its_pool(void)
 /* The workers are in the library's code, which stays. */
 static void leaves_its_pool(void)
 {
-    void *plugin = open_plugin(PLUGIN_LEAVING, 0);
+    void    *plugin = open_plugin(PLUGIN_LEAVING, 0);
     unsigned threads = thread_count();
     ROW_EQ(dlclose(plugin), 0);
     sleep_ms(50);
@@ -45,7 +45,7 @@ static void leaves_its_pool(void)
 /* An object that may not be unloaded: closing it is refused, its functions go on. */
 static void stays(void)
 {
-    void *plugin = open_plugin(PLUGIN_STAYING, 1);
+    void     *plugin = open_plugin(PLUGIN_STAYING, 1);
     items_fn *items = (items_fn *)(uintptr_t)dlsym(plugin, "plugin_items");
     ROW_EQ(dlclose(plugin), 0);
     long before = items();
@@ -53,8 +53,8 @@ static void stays(void)
 }
 
 static const row rows[] = {
-    { "F50 ending", "a plug-in that destroys its pool as it goes", ends_its_pool, 0 },
-    { "F50 leaving", "a plug-in goes, its pool is left behind and works", leaves_its_pool, 0 },
-    { "F50 staying", "a plug-in that is not to be unloaded goes on", stays, 0 },
+    {"F50 ending", "a plug-in that destroys its pool as it goes", ends_its_pool, 0},
+    {"F50 leaving", "a plug-in goes, its pool is left behind and works", leaves_its_pool, 0},
+    {"F50 staying", "a plug-in that is not to be unloaded goes on", stays, 0},
 };
 ROWS(rows)

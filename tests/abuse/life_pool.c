@@ -37,7 +37,9 @@ static void no_more_threads(void)
 {
     enum { WORKERS = 12 };
     if (getuid() == 0) { /* whom the limit doesn't hold */
-        if (setresuid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE) != 0) { row_left_out("setresuid: %s", strerror(errno)); }
+        if (setresuid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE) != 0) {
+            row_left_out("setresuid: %s", strerror(errno));
+        }
     }
     unsigned others = thread_count();
     for (unsigned k = 0; k <= WORKERS; k++) {
@@ -45,7 +47,9 @@ static void no_more_threads(void)
         limit_threads(k);
         async_status status = async_pool_create(&pool, WORKERS, NULL);
         if (k < WORKERS) {
-            if (status == ASYNC_OK) { row_left_out("other processes of this user end and begin: be root"); }
+            if (status == ASYNC_OK) {
+                row_left_out("other processes of this user end and begin: be root");
+            }
             ROW_STATUS(status, ASYNC_SYSTEM);
             ROW_CHECK(pool == NULL);
             ROW_CHECK(UNTIL(SOON, thread_count() == others)); /* those that were made are gone */
@@ -61,8 +65,9 @@ static void no_more_threads(void)
         ROW_STATUS(status, k < WORKERS ? ASYNC_SYSTEM : ASYNC_OK);
         ROW_EQ(async_pool_size(small), k < WORKERS ? k : WORKERS);
         ROW_EQ(thread_count(), others + (k < WORKERS ? k : WORKERS));
-        async_reader *r = TASK(small, .source = range_of(0, 1000), .each = each_add_one, .max_chunksize = 3);
-        size_t count = 0;
+        async_reader *r = TASK(small, .source = range_of(0, 1000), .each = each_add_one,
+                               .max_chunksize = 3);
+        size_t        count = 0;
         async_free(read_rest(r, &count));
         ROW_EQ(count, 1000);
         async_reader_release(r);
@@ -79,8 +84,8 @@ static void no_stack(void)
 {
     unsigned others = thread_count();
     for (unsigned workers = 1; workers <= 4; workers++) {
-        async_pool_options options = { .stack_size = (size_t)1 << 46 };
-        async_pool *pool = NULL;
+        async_pool_options options = {.stack_size = (size_t)1 << 46};
+        async_pool        *pool = NULL;
         ROW_STATUS(async_pool_create(&pool, workers, &options), ASYNC_SYSTEM);
         ROW_CHECK(pool == NULL);
         ROW_CHECK(UNTIL(SOON, thread_count() == others));
@@ -88,7 +93,7 @@ static void no_stack(void)
         ROW_STATUS(async_pool_set_size(pool, workers), ASYNC_SYSTEM);
         ROW_EQ(async_pool_size(pool), 0);
         async_reader *r = TASK(pool, .source = range_of(0, 10), .each = each_add_one);
-        size_t count = 0;
+        size_t        count = 0;
         async_free(read_rest(r, &count));
         ROW_EQ(count, 10);
         async_reader_release(r);
@@ -98,30 +103,36 @@ static void no_stack(void)
 
 /* ── F43 ─────────────────────────────────────────────────────────────────────────────────────── */
 
-/* A pool is destroyed with much queued and running; all that was made is read or discarded, once. */
+/* A pool is destroyed with much queued and running; all that was made is read or discarded,
+ * once. */
 static void destroyed_with_work(void)
 {
-    dice d = { row_seed() };
+    dice     d = {row_seed()};
     uint64_t rounds = row_number(SANITIZED ? 200 : 1000);
     uint64_t delivered = 0, discarded = 0;
     for (uint64_t round = 0; round < rounds; round++) {
         enum { ITEMS = 1024 };
         async_ending how = one_in(&d, 2) ? ASYNC_DRAIN : ASYNC_DROP;
-        unsigned n = (unsigned)PICK(&d, 0, 1, 2, 4);
-        ledger lost, made;
+        unsigned     n = (unsigned)PICK(&d, 0, 1, 2, 4);
+        ledger       lost, made;
         ledger_make(&lost, 8 * ITEMS);
         ledger_make(&made, 8 * ITEMS);
-        arena a = { 0 };
-        async_pool *pool = arena_pool(&a, n, NULL);
-        probe p = { .lost = &lost };
-        async_reader *first = TASK(pool, .source = range_of(0, 4 * ITEMS), .each = each_add_one, .context = &p, .discard = probe_discard,
-                     .max_chunksize = PICK(&d, 1, 3, 10), .min_count = PICK(&d, 0, 100));
-        async_reader *r = TASK(pool, .input = first, .each = each_add_one, .context = &p, .discard = probe_discard,
-                               .max_chunksize = PICK(&d, 1, 4, 10), .min_count = PICK(&d, 0, 50));
+        arena         a = {0};
+        async_pool   *pool = arena_pool(&a, n, NULL);
+        probe         p = {.lost = &lost};
+        async_reader *first = TASK(pool, .source = range_of(0, 4 * ITEMS), .each = each_add_one,
+                                   .context = &p, .discard = probe_discard,
+                                   .max_chunksize = PICK(&d, 1, 3, 10),
+                                   .min_count = PICK(&d, 0, 100));
+        async_reader *r = TASK(pool, .input = first, .each = each_add_one, .context = &p,
+                               .discard = probe_discard, .max_chunksize = PICK(&d, 1, 4, 10),
+                               .min_count = PICK(&d, 0, 50));
         async_reader_release(first);
         static reading reads[2];
         memset(reads, 0, sizeof reads);
-        for (unsigned i = 0; i < 2; i++) { reading_start(&reads[i], r, 1 + roll(&d, ITEMS), async_forever()); }
+        for (unsigned i = 0; i < 2; i++) {
+            reading_start(&reads[i], r, 1 + roll(&d, ITEMS), async_forever());
+        }
         if (one_in(&d, 2)) { sleep_us(roll(&d, 300)); }
         ROW_STATUS(async_pool_destroy(pool, how), ASYNC_OK);
         for (unsigned i = 0; i < 2; i++) {
@@ -135,7 +146,7 @@ static void destroyed_with_work(void)
             }
         }
         /* What is ready stays readable after a drain, and is gone after a drop. */
-        void *rest = NULL;
+        void  *rest = NULL;
         size_t count = 0;
         ROW_STATUS(async_reader_read_all(r, &rest, &count, async_forever()),
                    how == ASYNC_DRAIN ? ASYNC_OK : ASYNC_CANCELLED);
@@ -146,7 +157,8 @@ static void destroyed_with_work(void)
         discarded += atomic_load(&p.discarded);
         for (size_t i = 0; i < 8 * ITEMS; i++) {
             ROW_LE(atomic_load(&made.seen[i]), 1);
-            /* A value may be lost as an output of the first task or of the second, which adds one to it. */
+            /* A value may be lost as an output of the first task or of the second, which adds one
+             * to it. */
             ROW_LE(atomic_load(&made.seen[i]) + atomic_load(&lost.seen[i]), 3);
         }
         ROW_EQ(atomic_load(&made.strange) + atomic_load(&lost.strange), 0);
@@ -154,29 +166,31 @@ static void destroyed_with_work(void)
         ledger_free(&lost);
         ledger_free(&made);
     }
-    row_says("%llu items delivered, %llu discarded", (unsigned long long)delivered, (unsigned long long)discarded);
+    row_says("%llu items delivered, %llu discarded", (unsigned long long)delivered,
+             (unsigned long long)discarded);
     ROW_CHECK(delivered > 0 && discarded > 0);
 }
 
 /* The same with one task, where the account is exact: made = read + discarded. */
 static void destroyed_account(void)
 {
-    dice d = { row_seed() };
+    dice     d = {row_seed()};
     uint64_t rounds = row_number(SANITIZED ? 200 : 1000);
     for (uint64_t round = 0; round < rounds; round++) {
-        async_ending how = one_in(&d, 2) ? ASYNC_DRAIN : ASYNC_DROP;
-        probe p = { 0 };
-        async_pool *pool = pool_of((unsigned)PICK(&d, 1, 2, 4));
-        async_reader *r = TASK(pool, .source = range_of(0, 100000), .each = each_add_one, .context = &p,
-                               .discard = probe_discard, .release = probe_release, .max_chunksize = PICK(&d, 1, 3, 10),
-                               .order = one_in(&d, 2) ? ASYNC_ORDERED : ASYNC_UNORDERED);
+        async_ending   how = one_in(&d, 2) ? ASYNC_DRAIN : ASYNC_DROP;
+        probe          p = {0};
+        async_pool    *pool = pool_of((unsigned)PICK(&d, 1, 2, 4));
+        async_reader  *r = TASK(pool, .source = range_of(0, 100000), .each = each_add_one,
+                                .context = &p, .discard = probe_discard, .release = probe_release,
+                                .max_chunksize = PICK(&d, 1, 3, 10),
+                                .order = one_in(&d, 2) ? ASYNC_ORDERED : ASYNC_UNORDERED);
         static reading one;
         memset(&one, 0, sizeof one);
         reading_start(&one, r, 1 + roll(&d, READING_ITEMS), async_forever());
         if (one_in(&d, 2)) { sleep_us(roll(&d, 200)); }
         ROW_STATUS(async_pool_destroy(pool, how), ASYNC_OK);
         thread_join(&one.thread);
-        void *rest = NULL;
+        void  *rest = NULL;
         size_t count = 0;
         (void)async_reader_read_all(r, &rest, &count, async_forever());
         async_free(rest);
@@ -199,11 +213,15 @@ typedef struct latecomer {
 
 static void come_late(void *arg)
 {
-    latecomer *l = arg;
+    latecomer   *l = arg;
     async_source two = async_source_range(0, 2);
     while (!atomic_load(l->over)) {
         async_reader *r = NULL;
-        async_status status = async_pool_add_task(l->pool, &r, &(async_task_options){ .source = &two, .each = each_add_one, .context = &l->probe, .release = probe_release });
+        async_status  status = async_pool_add_task(l->pool, &r,
+                                                   &(async_task_options){.source = &two,
+                                                                         .each = each_add_one,
+                                                                         .context = &l->probe,
+                                                                         .release = probe_release});
         if (status == ASYNC_OK) {
             l->added++;
             async_reader_release(r);
@@ -223,15 +241,15 @@ static void latecomers(void)
     uint64_t rounds = row_number(SANITIZED ? 20 : 100);
     unsigned added = 0, refused = 0;
     for (uint64_t round = 0; round < rounds; round++) {
-        gate hold = { 0 };
-        probe p = { .hold = &hold };
-        atomic_bool over = false;
-        destroying dead = { 0 };
+        gate             hold = {0};
+        probe            p = {.hold = &hold};
+        atomic_bool      over = false;
+        destroying       dead = {0};
         static latecomer late[3];
-        static reading inside;
+        static reading   inside;
         memset(late, 0, sizeof late);
         memset(&inside, 0, sizeof inside);
-        async_pool *pool = pool_of(2);
+        async_pool   *pool = pool_of(2);
         async_reader *r = TASK(pool, .source = range_of(0, 1), .each = each_add_one, .context = &p);
         reading_start(&inside, r, 1, async_forever());
         gate_arrived(&hold, 1);
@@ -268,7 +286,7 @@ static void latecomers(void)
 static unsigned open_files(void)
 {
     unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
+    DIR     *dir = opendir("/proc/self/fd");
     ROW_CHECK(dir != NULL);
     while (readdir(dir) != NULL) { count++; }
     closedir(dir);
@@ -278,7 +296,7 @@ static unsigned open_files(void)
 static uint64_t resident_kib(void)
 {
     unsigned long pages = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
+    FILE         *file = fopen("/proc/self/statm", "r");
     ROW_CHECK(file != NULL && fscanf(file, "%lu %lu", &pages, &resident) == 2);
     fclose(file);
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
@@ -286,10 +304,11 @@ static uint64_t resident_kib(void)
 
 static void one_life(unsigned round)
 {
-    async_pool *pool = pool_of(round % 3);
-    async_reader *r = TASK(pool, .source = range_of(0, 20), .each = each_add_one, .max_chunksize = 5);
-    uint64_t items[4];
-    size_t got = 0;
+    async_pool   *pool = pool_of(round % 3);
+    async_reader *r = TASK(pool, .source = range_of(0, 20), .each = each_add_one,
+                           .max_chunksize = 5);
+    uint64_t      items[4];
+    size_t        got = 0;
     ROW_STATUS(async_reader_read(r, items, 4, &got, async_forever()), ASYNC_OK);
     if (round % 2 == 0) { async_reader_release(r); }
     ROW_STATUS(async_pool_destroy(pool, round % 5 == 0 ? ASYNC_DROP : ASYNC_DRAIN), ASYNC_OK);
@@ -307,7 +326,8 @@ static void one_channel(unsigned round)
     async_reader_release(reader);
 }
 
-/* After a tenth of the rounds everything there is to warm up is warm: nothing grows from then on. */
+/* After a tenth of the rounds everything there is to warm up is warm: nothing grows from then
+ * on. */
 static void flat(uint64_t rounds, void (*once)(unsigned round))
 {
     uint64_t kib = 0;
@@ -323,19 +343,15 @@ static void flat(uint64_t rounds, void (*once)(unsigned round))
     ROW_CHECK(UNTIL(SOON, thread_count() <= threads && thread_count() == others));
     ROW_EQ(open_files(), files);
     uint64_t end = resident_kib();
-    row_says("%llu times: %llu KiB, then %llu KiB", (unsigned long long)rounds, (unsigned long long)kib, (unsigned long long)end);
-    if (!SANITIZED) { ROW_LE(end, kib + kib / 10 + 256); } /* what sanitizers keep of freed memory grows */
+    row_says("%llu times: %llu KiB, then %llu KiB", (unsigned long long)rounds,
+             (unsigned long long)kib, (unsigned long long)end);
+    /* what sanitizers keep of freed memory grows */
+    if (!SANITIZED) { ROW_LE(end, kib + kib / 10 + 256); }
 }
 
-static void many_pools(void)
-{
-    flat(row_number(SANITIZED ? 1000 : 10000), one_life);
-}
+static void many_pools(void) { flat(row_number(SANITIZED ? 1000 : 10000), one_life); }
 
-static void many_channels(void)
-{
-    flat(row_number(SANITIZED ? 10000 : 100000), one_channel);
-}
+static void many_channels(void) { flat(row_number(SANITIZED ? 10000 : 100000), one_channel); }
 
 /* ── F68 ─────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -349,9 +365,9 @@ typedef struct streaming {
 static void stream(void *arg)
 {
     streaming *s = arg;
-    size_t count = 0;
-    uint64_t *items = read_rest(s->reader, &count);
-    ledger l;
+    size_t     count = 0;
+    uint64_t  *items = read_rest(s->reader, &count);
+    ledger     l;
     ledger_make(&l, s->items + 3);
     ledger_add(&l, items, count);
     atomic_store(&s->wrong, count != s->items || ledger_count(&l, 0, s->items + 3, 1) != s->items);
@@ -362,20 +378,21 @@ static void stream(void *arg)
 static void resized_at_random(void)
 {
     enum { STREAMS = 2 };
-    dice d = { row_seed() };
-    uint64_t sizes = row_number(SANITIZED ? 1000 : 10000), done = 0, rounds = 0;
-    unsigned others = thread_count();
+    dice        d = {row_seed()};
+    uint64_t    sizes = row_number(SANITIZED ? 1000 : 10000), done = 0, rounds = 0;
+    unsigned    others = thread_count();
     async_pool *pool = pool_of(2);
     while (done < sizes) {
-        streaming streams[STREAMS];
+        streaming     streams[STREAMS];
         async_reader *r[2 * STREAMS];
         memset(streams, 0, sizeof streams);
         for (unsigned i = 0; i < STREAMS; i++) {
             streams[i].items = SANITIZED ? 3000 : 20000;
             r[2 * i] = TASK(pool, .source = range_of(0, streams[i].items), .each = each_add_one,
-                            .max_chunksize = PICK(&d, 1, 3, 50), .order = one_in(&d, 2) ? ASYNC_ORDERED : ASYNC_UNORDERED);
-            r[2 * i + 1] = TASK(pool, .input = r[2 * i], .each = each_add_one, .max_chunksize = PICK(&d, 1, 5, 60),
-                                .max_parallel = roll(&d, 3));
+                            .max_chunksize = PICK(&d, 1, 3, 50),
+                            .order = one_in(&d, 2) ? ASYNC_ORDERED : ASYNC_UNORDERED);
+            r[2 * i + 1] = TASK(pool, .input = r[2 * i], .each = each_add_one,
+                                .max_chunksize = PICK(&d, 1, 5, 60), .max_parallel = roll(&d, 3));
             streams[i].reader = r[2 * i + 1];
             thread_start(&streams[i].thread, stream, &streams[i]);
         }
@@ -388,7 +405,9 @@ static void resized_at_random(void)
             ROW_EQ(async_pool_size(pool), size);
             done++;
             running = false;
-            for (unsigned i = 0; i < STREAMS; i++) { running = running || !thread_ended(&streams[i].thread); }
+            for (unsigned i = 0; i < STREAMS; i++) {
+                running = running || !thread_ended(&streams[i].thread);
+            }
             if (done % 4 == 0) { sleep_us(roll(&d, 100)); }
         }
         observer_stop(&o);
@@ -402,19 +421,21 @@ static void resized_at_random(void)
         ROW_CHECK(UNTIL(SOON, thread_count() == others + size)); /* the threads follow */
         rounds++;
     }
-    row_says("%llu sizes during %llu rounds of %d streams", (unsigned long long)done, (unsigned long long)rounds, STREAMS);
+    row_says("%llu sizes during %llu rounds of %d streams", (unsigned long long)done,
+             (unsigned long long)rounds, STREAMS);
     pool_end(pool);
     ROW_CHECK(UNTIL(SOON, thread_count() == others));
 }
 
 static const row rows[] = {
-    { "F41 threads", "the limit of threads is met at worker k, for every k", no_more_threads, 0 },
-    { "F41 stacks", "no room for a worker's stack", no_stack, 0 },
-    { "F43", "a pool is destroyed with chunks queued and running, drained or dropped", destroyed_with_work, 0 },
-    { "F43 account", "items made = items read + items discarded", destroyed_account, 0 },
-    { "F45", "a second destroy, and adding, during a destroy", latecomers, 0 },
-    { "F46 pools", "pools made and destroyed: threads, files and memory stay", many_pools, 120 },
-    { "F46 channels", "channels made and ended: memory stays", many_channels, 120 },
-    { "F68", "sizes at random while pipelines run", resized_at_random, 120 },
+    {"F41 threads", "the limit of threads is met at worker k, for every k", no_more_threads, 0},
+    {"F41 stacks", "no room for a worker's stack", no_stack, 0},
+    {"F43", "a pool is destroyed with chunks queued and running, drained or dropped",
+     destroyed_with_work, 0},
+    {"F43 account", "items made = items read + items discarded", destroyed_account, 0},
+    {"F45", "a second destroy, and adding, during a destroy", latecomers, 0},
+    {"F46 pools", "pools made and destroyed: threads, files and memory stay", many_pools, 120},
+    {"F46 channels", "channels made and ended: memory stays", many_channels, 120},
+    {"F68", "sizes at random while pipelines run", resized_at_random, 120},
 };
 ROWS(rows)

@@ -39,18 +39,22 @@ static int sink(const void *items, size_t count, void *context)
 
 static __attribute__((noinline)) void call_it(cancelled *c)
 {
-    uint64_t item = 1;
-    void *items = NULL;
+    uint64_t   item = 1;
+    void      *items = NULL;
     async_view view;
     atomic_store(&c->tid, (int)gettid());
     atomic_store(&c->inside, true);
     switch (c->call) {
-    case READ: c->status = async_reader_read(c->reader, &item, 1, &c->got, async_forever()); break;
+    case READ:
+        c->status = async_reader_read(c->reader, &item, 1, &c->got, async_forever());
+        break;
     case READ_ALL:
         c->status = async_reader_read_all(c->reader, &items, &c->got, async_forever());
         async_free(items);
         break;
-    case FOR_EACH: c->status = async_reader_for_each(c->reader, sink, c, async_forever()); break;
+    case FOR_EACH:
+        c->status = async_reader_for_each(c->reader, sink, c, async_forever());
+        break;
     case BORROW:
         c->status = async_reader_borrow(c->reader, &view, 1, async_forever());
         if (c->status == ASYNC_OK) {
@@ -58,8 +62,11 @@ static __attribute__((noinline)) void call_it(cancelled *c)
             async_view_return(&view);
         }
         break;
-    case WRITE: c->status = async_writer_write(c->writer, &item, 1, &c->got, async_forever()); break;
-    default: c->status = async_pool_destroy(c->pool, ASYNC_DRAIN);
+    case WRITE:
+        c->status = async_writer_write(c->writer, &item, 1, &c->got, async_forever());
+        break;
+    default:
+        c->status = async_pool_destroy(c->pool, ASYNC_DRAIN);
     }
     atomic_store(&c->returned, true);
 }
@@ -77,13 +84,13 @@ static void *call_and_go(void *arg)
 /* Cancelled while it is blocked in the call: the call goes on to its end, nothing of it is left. */
 static void cancel_in(enum call call, unsigned n, bool task)
 {
-    gate hold = { 0 };
-    probe p = { .hold = &hold };
+    gate           hold = {0};
+    probe          p = {.hold = &hold};
     static reading inside;
     memset(&inside, 0, sizeof inside);
-    cancelled c = { .call = call, .pool = pool_of(n) };
+    cancelled     c = {.call = call, .pool = pool_of(n)};
     async_reader *end, *held = NULL;
-    async_pool *pool = c.pool;
+    async_pool   *pool = c.pool;
     channel_of(&c.writer, &end, call == WRITE ? 4 : 0, NULL);
     c.reader = task ? TASK(pool, .input = end, .each = each_add_one) : async_reader_retain(end);
     if (call == WRITE) { write_numbers(c.writer, 0, 4); }
@@ -101,7 +108,7 @@ static void cancel_in(enum call call, unsigned n, bool task)
     ROW_CHECK(!atomic_load(&c.returned));
     if (call == WRITE) {
         uint64_t item;
-        size_t got = 0;
+        size_t   got = 0;
         ROW_STATUS(async_reader_read(c.reader, &item, 1, &got, async_forever()), ASYNC_OK);
     } else if (call == DESTROY) {
         gate_open(&hold);
@@ -128,8 +135,7 @@ static void cancel_in(enum call call, unsigned n, bool task)
 
 static void cancellation(void)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (enum call call = READ; call < CALLS; call++) {
             for (unsigned task = 0; task < 2; task++) {
                 if ((call == WRITE && task) || (call == DESTROY && n == 0)) { continue; }
@@ -170,20 +176,21 @@ static void user_thread(void *arg)
 
 static void signals(void)
 {
-    sigset_t set, pending;
-    struct sigaction action = { .sa_handler = handler };
+    sigset_t         set, pending;
+    struct sigaction action = {.sa_handler = handler};
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     ROW_EQ(sigaction(SIGUSR1, &action, NULL), 0);
     /* The pool is made while the signal may be taken: workers block it all the same. */
     async_pool *pool = pool_of(4);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    async_reader *a = TASK(pool, .source = range_of(0, UINT64_MAX), .each = each_add_one, .max_chunksize = 3);
+    async_reader *a = TASK(pool, .source = range_of(0, UINT64_MAX), .each = each_add_one,
+                           .max_chunksize = 3);
     async_reader *r = TASK(pool, .input = a, .each = each_twice, .max_chunksize = 5);
-    observer o;
+    observer      o;
     observer_start(&o, pool, &r, 1, NULL);
     uint64_t items[500];
-    size_t got = 0;
+    size_t   got = 0;
     /* Nobody takes it: it stays pending, whether workers are busy or sleep. */
     ROW_EQ(kill(getpid(), SIGUSR1), 0);
     for (unsigned i = 0; i < 20; i++) {
@@ -193,13 +200,15 @@ static void signals(void)
     sigpending(&pending);
     ROW_EQ(sigismember(&pending, SIGUSR1), 1);
     ROW_EQ(atomic_load(&on_user) + atomic_load(&elsewhere), 0);
-    thread user = { 0 };
+    thread user = {0};
     thread_start(&user, user_thread, NULL);
     ROW_CHECK(UNTIL(SOON, atomic_load(&on_user) == 1));
     uint64_t rounds = row_number(SANITIZED ? 200 : 2000);
     for (uint64_t i = 0; i < rounds; i++) {
         ROW_EQ(kill(getpid(), SIGUSR1), 0);
-        if (i % 10 == 0) { ROW_STATUS(async_reader_read(r, items, 500, &got, async_forever()), ASYNC_OK); }
+        if (i % 10 == 0) {
+            ROW_STATUS(async_reader_read(r, items, 500, &got, async_forever()), ASYNC_OK);
+        }
     }
     ROW_CHECK(UNTIL(SOON, (sigpending(&pending), sigismember(&pending, SIGUSR1)) == 0));
     atomic_store(&over, true);
@@ -214,7 +223,7 @@ static void signals(void)
 }
 
 static const row rows[] = {
-    { "F52", "pthread_cancel of a thread that waits in a call: after the call", cancellation, 120 },
-    { "F54", "signals to the process are never a worker's", signals, 0 },
+    {"F52", "pthread_cancel of a thread that waits in a call: after the call", cancellation, 120},
+    {"F54", "signals to the process are never a worker's", signals, 0},
 };
 ROWS(rows)

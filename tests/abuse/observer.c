@@ -6,18 +6,18 @@
 
 static void observe(void *arg)
 {
-    observer *o = arg;
-    async_task_stats before[OBSERVED_MAX] = { { 0 } };
-    bool done[OBSERVED_MAX] = { false };
+    observer        *o = arg;
+    async_task_stats before[OBSERVED_MAX] = {{0}};
+    bool             done[OBSERVED_MAX] = {false};
     while (!atomic_load(&o->over)) {
         (void)async_pool_size(o->pool);
         (void)async_pool_num_tasks(o->pool);
         if (o->writer != NULL) { (void)async_writer_closed(o->writer); }
         for (unsigned i = 0; i < o->count; i++) {
-            async_task_stats now;
-            async_error error;
+            async_task_stats  now;
+            async_error       error;
             const async_task *task = async_reader_task(o->readers[i]);
-            bool done_now = async_task_done(task);
+            bool              done_now = async_task_done(task);
             ROW_STATUS(async_task_counts(task, &now), ASYNC_OK);
             ROW_STATUS(async_task_error(task, &error), ASYNC_OK);
             ROW_STATUS(async_reader_error(o->readers[i], &error), ASYNC_OK);
@@ -38,7 +38,7 @@ static void observe(void *arg)
 void observer_start(observer *o, async_pool *pool, async_reader *const *readers, unsigned count,
                     async_writer *writer)
 {
-    *o = (observer){ .pool = pool, .writer = async_writer_retain(writer) };
+    *o = (observer){.pool = pool, .writer = async_writer_retain(writer)};
     for (unsigned i = 0; i < count && o->count < OBSERVED_MAX; i++) {
         if (readers[i] != NULL) { o->readers[o->count++] = async_reader_retain(readers[i]); }
     }

@@ -8,13 +8,13 @@
 #define OBSERVED_MAX 16
 
 typedef struct observer {
-    async_pool    *pool;
-    async_reader  *readers[OBSERVED_MAX]; /* held by it */
-    unsigned       count;
-    async_writer  *writer; /* may be NULL */
-    atomic_bool    over;
+    async_pool          *pool;
+    async_reader        *readers[OBSERVED_MAX]; /* held by it */
+    unsigned             count;
+    async_writer        *writer; /* may be NULL */
+    atomic_bool          over;
     atomic_uint_fast64_t looks;
-    thread         thread;
+    thread               thread;
 } observer;
 
 /* Readers may be NULL; what comes after OBSERVED_MAX of them isn't looked at. */

@@ -1,5 +1,5 @@
-/* plugin.c: a shared object with a pool of its own, for life_plugin.c. With PLUGIN_ENDS its destructor
- * destroys the pool; without, the pool goes on when the object is closed. */
+/* plugin.c: a shared object with a pool of its own, for life_plugin.c. With PLUGIN_ENDS its
+ * destructor destroys the pool; without, the pool goes on when the object is closed. */
 #include <async/async.h>
 
 #include <stdatomic.h>
@@ -15,7 +15,7 @@ static atomic_long   items;
 
 static int slow_each(const void *in, void *out, void *context)
 {
-    struct timespec pause = { .tv_nsec = 100000 };
+    struct timespec pause = {.tv_nsec = 100000};
     (void)context;
     nanosleep(&pause, NULL);
     *(uint64_t *)out = *(const uint64_t *)in;
@@ -27,19 +27,19 @@ static int slow_each(const void *in, void *out, void *context)
 int plugin_start(int with_code)
 {
     async_source source = async_source_range(0, UINT64_MAX);
-    uint64_t item;
-    size_t got;
+    uint64_t     item;
+    size_t       got;
     if (async_pool_create(&pool, 2, NULL) != ASYNC_OK) { return 1; }
-    async_task_options task = { .name = "plugin", .source = &source, .each = with_code ? slow_each : NULL,
-                                .max_chunksize = 1, .min_count = with_code ? 5000 : 50000000 };
+    async_task_options task = {.name = "plugin",
+                               .source = &source,
+                               .each = with_code ? slow_each : NULL,
+                               .max_chunksize = 1,
+                               .min_count = with_code ? 5000 : 50000000};
     if (async_pool_add_task(pool, &reader, &task) != ASYNC_OK) { return 2; }
     return async_reader_read(reader, &item, 1, &got, async_within_ms(20)) == ASYNC_INVALID;
 }
 
-long plugin_items(void)
-{
-    return atomic_load(&items);
-}
+long plugin_items(void) { return atomic_load(&items); }
 
 #ifdef PLUGIN_ENDS
 __attribute__((destructor)) static void end(void)

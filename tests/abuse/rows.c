@@ -17,10 +17,7 @@ static uint64_t    number, seed;
 static bool        number_given;
 static atomic_bool seed_used;
 
-uint64_t row_number(uint64_t usual)
-{
-    return number_given ? number : usual;
-}
+uint64_t row_number(uint64_t usual) { return number_given ? number : usual; }
 
 uint64_t row_seed(void)
 {
@@ -30,7 +27,7 @@ uint64_t row_seed(void)
 
 void row_says(const char *format, ...)
 {
-    char text[512];
+    char    text[512];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
@@ -40,7 +37,7 @@ void row_says(const char *format, ...)
 
 void row_left_out(const char *format, ...)
 {
-    char text[512];
+    char    text[512];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
@@ -51,7 +48,7 @@ void row_left_out(const char *format, ...)
 /* Where the seed was used, it is part of the message. */
 void row_failed(const char *file, int line, const char *format, ...)
 {
-    char text[1024];
+    char    text[1024];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
@@ -62,16 +59,13 @@ void row_failed(const char *file, int line, const char *format, ...)
     watched_failed(file, line, "%s: %s", current->name, text);
 }
 
-static void nothing(void *argument)
-{
-    (void)argument;
-}
+static void nothing(void *argument) { (void)argument; }
 
-/* ThreadSanitizer has a thread of its own from a process's first thread on: so that rows which count
- * threads find it from the start, there is a first one before each. */
+/* ThreadSanitizer has a thread of its own from a process's first thread on: so that rows which
+ * count threads find it from the start, there is a first one before each. */
 static void run_current(void *argument)
 {
-    thread first = { 0 };
+    thread first = {0};
     (void)argument;
     thread_start(&first, nothing, NULL);
     thread_join(&first);
@@ -91,12 +85,12 @@ enum verdict { PASSED, FAILED, OMITTED };
 
 static enum verdict run_row(const char *program)
 {
-    child_options options = { .seconds = current->seconds };
+    child_options options = {.seconds = current->seconds};
     printf("%-5s %s\n", current->name, current->title);
     fflush(NULL);
-    uint64_t start = now_ms();
+    uint64_t  start = now_ms();
     child_end end = child_run(run_current, NULL, &options);
-    unsigned took = (unsigned)(now_ms() - start);
+    unsigned  took = (unsigned)(now_ms() - start);
     if (!end.hung && end.code == LEFT_OUT) { return OMITTED; }
     if (!end.hung && end.code == 0) {
         printf("      passed, %u ms\n", took);
@@ -111,7 +105,7 @@ static enum verdict run_row(const char *program)
 int rows_main(int argc, char **argv, const row *rows, size_t count)
 {
     const char *program = argv[0];
-    bool here = argc > 1 && strcmp(argv[1], "-here") == 0;
+    bool        here = argc > 1 && strcmp(argv[1], "-here") == 0;
     if (here) {
         argc--;
         argv++;
@@ -121,7 +115,7 @@ int rows_main(int argc, char **argv, const row *rows, size_t count)
     if (number_given) { number = strtoull(argv[2], NULL, 0); }
     seed = argc > 3 ? strtoull(argv[3], NULL, 0) : now_ns();
 
-    unsigned done[3] = { 0, 0, 0 };
+    unsigned done[3] = {0, 0, 0};
     for (size_t i = 0; i < count; i++) {
         if (!named(&rows[i], wanted)) { continue; }
         current = &rows[i];

@@ -23,8 +23,8 @@
 typedef struct row {
     const char *name;
     const char *title;
-    void      (*run)(void);
-    unsigned    seconds; /* until it counts as hung; 0: 60 */
+    void (*run)(void);
+    unsigned seconds; /* until it counts as hung; 0: 60 */
 } row;
 
 int rows_main(int argc, char **argv, const row *rows, size_t count);

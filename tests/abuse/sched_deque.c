@@ -13,19 +13,16 @@
 
 /* Jobs are the numbers 1, 2, … as pointers; seen[n]: how often n was taken. */
 typedef struct robbery {
-    struct deque deque;
-    uint64_t     jobs;
-    atomic_uchar *seen;
-    atomic_bool  over;
-    atomic_uint  ready;
+    struct deque         deque;
+    uint64_t             jobs;
+    atomic_uchar        *seen;
+    atomic_bool          over;
+    atomic_uint          ready;
     atomic_uint_fast64_t stolen, lost, strange;
-    thread       thieves[THIEVES];
+    thread               thieves[THIEVES];
 } robbery;
 
-static void *job_of(uint64_t n)
-{
-    return (void *)(uintptr_t)(n + 1);
-}
+static void *job_of(uint64_t n) { return (void *)(uintptr_t)(n + 1); }
 
 static void taken(robbery *r, const void *job)
 {
@@ -44,11 +41,12 @@ static void thief(void *arg)
     unsigned idle = 0;
     atomic_fetch_add(&r->ready, 1);
     while (!atomic_load_explicit(&r->over, memory_order_acquire)) {
-        void *job = NULL;
+        void             *job = NULL;
         enum deque_result result = deque_steal(&r->deque, &job);
         lost += result == DEQUE_LOST;
         if (result != DEQUE_TAKEN) {
-            if (++idle % 64 == 0) { os_yield(); } /* with fewer CPUs than threads the owner needs one */
+            /* with fewer CPUs than threads the owner needs one */
+            if (++idle % 64 == 0) { os_yield(); }
             continue;
         }
         stolen++;
@@ -60,7 +58,7 @@ static void thief(void *arg)
 
 static void rob(robbery *r, uint64_t jobs, size_t capacity)
 {
-    *r = (robbery){ .jobs = jobs };
+    *r = (robbery){.jobs = jobs};
     r->seen = calloc(jobs, sizeof *r->seen);
     ROW_CHECK(r->seen != NULL && deque_init(&r->deque, capacity));
     for (unsigned i = 0; i < THIEVES; i++) { thread_start(&r->thieves[i], thief, r); }
@@ -89,8 +87,8 @@ static void count_up(robbery *r, uint64_t own)
 static void one_item(void)
 {
     static robbery r;
-    uint64_t own = 0, jobs = row_number(SANITIZED ? 500000 : 2000000);
-    dice d = { row_seed() };
+    uint64_t       own = 0, jobs = row_number(SANITIZED ? 500000 : 2000000);
+    dice           d = {row_seed()};
     rob(&r, jobs, 2);
     for (uint64_t n = 0; n < jobs; n++) {
         ROW_CHECK(deque_push(&r.deque, job_of(n)));
@@ -115,14 +113,15 @@ static void one_item(void)
 static void growing(void)
 {
     static robbery r;
-    uint64_t rounds = row_number(SANITIZED ? 4 : 20);
-    dice d = { row_seed() };
-    uint64_t stolen = 0;
+    uint64_t       rounds = row_number(SANITIZED ? 4 : 20);
+    dice           d = {row_seed()};
+    uint64_t       stolen = 0;
     for (uint64_t round = 0; round < rounds; round++) {
         uint64_t own = 0, n = 0, jobs = 200000;
         rob(&r, jobs, 1);
         while (n < jobs) {
-            uint64_t burst = 1 + roll(&d, n < 64 ? 8 : 2000), end = n + burst < jobs ? n + burst : jobs;
+            uint64_t burst = 1 + roll(&d, n < 64 ? 8 : 2000),
+                     end = n + burst < jobs ? n + burst : jobs;
             while (n < end) { ROW_CHECK(deque_push(&r.deque, job_of(n++))); }
             for (unsigned pops = roll(&d, (unsigned)burst + 1); pops > 0; pops--) {
                 void *job = deque_pop(&r.deque);
@@ -134,7 +133,8 @@ static void growing(void)
         count_up(&r, own);
         stolen += atomic_load(&r.stolen);
     }
-    row_says("%llu rounds of 200000 jobs, %llu stolen", (unsigned long long)rounds, (unsigned long long)stolen);
+    row_says("%llu rounds of 200000 jobs, %llu stolen", (unsigned long long)rounds,
+             (unsigned long long)stolen);
     ROW_CHECK(stolen > 0);
 }
 
@@ -143,7 +143,7 @@ static void fresh_and_empty(void)
 {
     for (size_t capacity = 1; capacity <= 256; capacity *= 16) {
         struct deque deque;
-        void *job = &deque;
+        void        *job = &deque;
         ROW_CHECK(deque_init(&deque, capacity));
         for (unsigned i = 0; i < 1000; i++) {
             ROW_CHECK(deque_pop(&deque) == NULL);
@@ -167,7 +167,7 @@ static void fresh_and_empty(void)
 static void steal_from_own(void)
 {
     struct deque deque;
-    void *job = NULL;
+    void        *job = NULL;
     ROW_CHECK(deque_init(&deque, 2));
     ROW_EQ(deque_steal(&deque, &job), DEQUE_EMPTY);
     for (uint64_t n = 0; n < 100; n++) { ROW_CHECK(deque_push(&deque, job_of(n))); }
@@ -184,16 +184,17 @@ static void steal_from_own(void)
 /* F26: the deques of workers that have ended hold nothing, and the others may go on trying them. */
 static void steal_from_the_finished(void)
 {
-    unsigned others = thread_count();
+    unsigned    others = thread_count();
     async_pool *pool = pool_of(8);
-    uint64_t rounds = row_number(SANITIZED ? 8 : 16);
+    uint64_t    rounds = row_number(SANITIZED ? 8 : 16);
     for (uint64_t round = 0; round < rounds; round++) {
-        unsigned left = (unsigned)(round % 4);
-        async_reader *a = TASK(pool, .source = range_of(0, 20000), .each = each_add_one, .max_chunksize = 1);
+        unsigned      left = (unsigned)(round % 4);
+        async_reader *a = TASK(pool, .source = range_of(0, 20000), .each = each_add_one,
+                               .max_chunksize = 1);
         async_reader *r = TASK(pool, .input = a, .each = each_add_one, .max_chunksize = 7);
         async_reader_release(a);
         uint64_t items[1000];
-        size_t got = 0;
+        size_t   got = 0;
         ROW_STATUS(async_reader_read(r, items, 1000, &got, async_forever()), ASYNC_OK);
         ROW_STATUS(async_pool_set_size(pool, left), ASYNC_OK);
         ROW_STATUS(async_reader_read(r, items, 1000, &got, async_forever()), ASYNC_OK);
@@ -204,7 +205,7 @@ static void steal_from_the_finished(void)
         ROW_CHECK(UNTIL(SOON, thread_count() == others + left));
         for (unsigned i = left; i < 8; i++) {
             struct slot *slot = atomic_load(&pool->slots[i]);
-            void *job = NULL;
+            void        *job = NULL;
             ROW_EQ(deque_steal(&slot->deque, &job), DEQUE_EMPTY);
         }
         async_reader_release(r);
@@ -214,10 +215,10 @@ static void steal_from_the_finished(void)
 }
 
 static const row rows[] = {
-    { "F23", "one job, its owner against two thieves: exactly one wins", one_item, 0 },
-    { "F24", "the array doubles while thieves are at it", growing, 0 },
-    { "F25", "taking from a fresh deque: empty, no index moves", fresh_and_empty, 0 },
-    { "F26", "a thief in its own deque", steal_from_own, 0 },
-    { "F26", "thieves in the deques of workers that have ended", steal_from_the_finished, 0 },
+    {"F23", "one job, its owner against two thieves: exactly one wins", one_item, 0},
+    {"F24", "the array doubles while thieves are at it", growing, 0},
+    {"F25", "taking from a fresh deque: empty, no index moves", fresh_and_empty, 0},
+    {"F26", "a thief in its own deque", steal_from_own, 0},
+    {"F26", "thieves in the deques of workers that have ended", steal_from_the_finished, 0},
 };
 ROWS(rows)

@@ -1,4 +1,5 @@
-/* sched_graph.c: row F28: graphs that are wide and deep. F64: an observer reads all counters meanwhile. */
+/* sched_graph.c: row F28: graphs that are wide and deep. F64: an observer reads all counters
+ * meanwhile. */
 #include "rows.h"
 
 #include "observer.h"
@@ -10,9 +11,9 @@
 
 /* Which stages an item has been through. */
 typedef struct stages {
-    uint64_t     size;
+    uint64_t      size;
     atomic_uchar *at;
-    atomic_uint  wrong;
+    atomic_uint   wrong;
 } stages;
 
 static int through(stages *s, const void *in, void *out, unsigned char before, unsigned char after)
@@ -26,10 +27,7 @@ static int through(stages *s, const void *in, void *out, unsigned char before, u
     return 0;
 }
 
-static int top(const void *in, void *out, void *context)
-{
-    return through(context, in, out, 0, 1);
-}
+static int top(const void *in, void *out, void *context) { return through(context, in, out, 0, 1); }
 
 static int side(const void *in, void *out, void *context)
 {
@@ -44,17 +42,19 @@ static int bottom(const void *in, void *out, void *context)
 static void diamond(void)
 {
     uint64_t size = row_number(SANITIZED ? 20000 : 200000);
-    dice d = { row_seed() };
-    EACH_SIZE(n)
-    {
-        stages s = { .size = size, .at = calloc(size, 1) };
-        async_pool *pool = pool_of(n);
+    dice     d = {row_seed()};
+    EACH_SIZE (n) {
+        stages        s = {.size = size, .at = calloc(size, 1)};
+        async_pool   *pool = pool_of(n);
         async_reader *r[4];
         r[0] = TASK(pool, .source = range_of(0, size), .each = top, .context = &s,
                     .max_chunksize = PICK(&d, 1, 7, 64));
-        r[1] = TASK(pool, .input = r[0], .each = side, .context = &s, .max_chunksize = PICK(&d, 1, 5, 100));
-        r[2] = TASK(pool, .input = r[0], .each = side, .context = &s, .max_chunksize = PICK(&d, 1, 6, 100));
-        r[3] = TASK(pool, .input = r[1], .each = bottom, .context = &s, .max_chunksize = PICK(&d, 1, 9, 0));
+        r[1] = TASK(pool, .input = r[0], .each = side, .context = &s,
+                    .max_chunksize = PICK(&d, 1, 5, 100));
+        r[2] = TASK(pool, .input = r[0], .each = side, .context = &s,
+                    .max_chunksize = PICK(&d, 1, 6, 100));
+        r[3] = TASK(pool, .input = r[1], .each = bottom, .context = &s,
+                    .max_chunksize = PICK(&d, 1, 9, 0));
         ROW_STATUS(async_task_add_input(async_reader_task(r[3]), r[2]), ASYNC_OK);
         observer o;
         observer_start(&o, pool, r, 4, NULL);
@@ -74,10 +74,10 @@ static void fan_in(void)
 {
     uint64_t width = row_number(THREAD_SANITIZED ? 300 : SANITIZED ? 1000 : 10000);
     for (unsigned i = 0; i < 6; i++) {
-        uint64_t began = now_ms();
-        unsigned n = pool_sizes[i / 2 * 2]; /* 0, 2, 16 */
-        async_order order = i % 2 == 0 ? ASYNC_UNORDERED : ASYNC_ORDERED;
-        async_pool *pool = pool_of(n);
+        uint64_t      began = now_ms();
+        unsigned      n = pool_sizes[i / 2 * 2]; /* 0, 2, 16 */
+        async_order   order = i % 2 == 0 ? ASYNC_UNORDERED : ASYNC_ORDERED;
+        async_pool   *pool = pool_of(n);
         async_reader *first = TASK(pool, .source = range_of(0, 3), .each = each_add_one);
         async_reader *r = TASK(pool, .input = first, .each = each_add_one, .order = order);
         async_reader_release(first);
@@ -87,7 +87,7 @@ static void fan_in(void)
             async_reader_release(input);
         }
         ROW_EQ(async_pool_num_tasks(pool), width + 1);
-        size_t count = 0;
+        size_t    count = 0;
         uint64_t *items = read_rest(r, &count);
         ROW_EQ(count, 3 * width);
         ledger l;
@@ -100,7 +100,8 @@ static void fan_in(void)
         async_reader_release(r);
         ROW_EQ(async_pool_num_tasks(pool), 0);
         pool_end(pool);
-        row_says("N = %u, %s: %u ms", n, order == ASYNC_ORDERED ? "ordered" : "unordered", (unsigned)(now_ms() - began));
+        row_says("N = %u, %s: %u ms", n, order == ASYNC_ORDERED ? "ordered" : "unordered",
+                 (unsigned)(now_ms() - began));
     }
 }
 
@@ -114,7 +115,7 @@ typedef struct link {
 /* Item i of stage d is i + d: so each stage runs once for an item, after the one before it. */
 static int link_on(const void *in, void *out, void *context)
 {
-    link *l = context;
+    link    *l = context;
     uint64_t value = *(const uint64_t *)in;
     if (value < l->depth || value >= l->depth + 10) { atomic_fetch_add(l->wrong, 1); }
     *(uint64_t *)out = value + 1;
@@ -128,16 +129,16 @@ typedef struct long_chain {
 
 static void *run_chain(void *arg)
 {
-    long_chain *c = arg;
-    async_pool *pool = NULL;
-    async_pool_options options = { .stack_size = CHAIN_STACK };
-    atomic_uint wrong = 0;
-    link *links = calloc(c->depth, sizeof *links);
+    long_chain        *c = arg;
+    async_pool        *pool = NULL;
+    async_pool_options options = {.stack_size = CHAIN_STACK};
+    atomic_uint        wrong = 0;
+    link              *links = calloc(c->depth, sizeof *links);
     ROW_STATUS(async_pool_create(&pool, c->n, &options), ASYNC_OK);
     async_reader *r = TASK(pool, .source = range_of(0, 10), .each = link_on, .context = &links[0]);
-    links[0] = (link){ 0, &wrong };
+    links[0] = (link){0, &wrong};
     for (uint64_t d = 1; d < c->depth; d++) {
-        links[d] = (link){ d, &wrong };
+        links[d] = (link){d, &wrong};
         async_reader *next = TASK(pool, .input = r, .each = link_on, .context = &links[d],
                                   .max_chunksize = d % 3 == 0 ? 4 : 0);
         async_reader_release(r);
@@ -145,7 +146,7 @@ static void *run_chain(void *arg)
     }
     ROW_EQ(async_pool_num_tasks(pool), c->depth);
     uint64_t items[11];
-    size_t got = 0;
+    size_t   got = 0;
     ROW_STATUS(async_reader_read(r, items, 11, &got, async_forever()), ASYNC_END);
     ROW_EQ(got, 10);
     for (uint64_t i = 0; i < 10; i++) {
@@ -159,13 +160,13 @@ static void *run_chain(void *arg)
     return NULL;
 }
 
-/* Diamonds on top of each other: the paths through them are 2^levels. Two tasks share the items of the one below,
- * a third takes what they give. */
+/* Diamonds on top of each other: the paths through them are 2^levels. Two tasks share the items of
+ * the one below, a third takes what they give. */
 static void *climb(void *arg)
 {
-    long_chain *c = arg;
-    async_pool *pool = NULL;
-    async_pool_options options = { .stack_size = CHAIN_STACK };
+    long_chain        *c = arg;
+    async_pool        *pool = NULL;
+    async_pool_options options = {.stack_size = CHAIN_STACK};
     ROW_STATUS(async_pool_create(&pool, c->n, &options), ASYNC_OK);
     async_reader *r = TASK(pool, .source = range_of(0, 100), .each = each_add_one);
     for (uint64_t level = 0; level < c->depth; level++) {
@@ -180,7 +181,7 @@ static void *climb(void *arg)
         r = top;
     }
     ROW_EQ(async_pool_num_tasks(pool), 3 * c->depth + 1);
-    size_t count = 0;
+    size_t    count = 0;
     uint64_t *items = read_rest(r, &count), sum = 0;
     ROW_EQ(count, 100);
     for (size_t i = 0; i < count; i++) { sum += items[i]; }
@@ -194,12 +195,12 @@ static void *climb(void *arg)
 
 static void with_small_stacks(void *(*function)(void *), uint64_t depth)
 {
-    static const unsigned workers[] = { 0, 1, 4 };
+    static const unsigned workers[] = {0, 1, 4};
     for (unsigned i = 0; i < 3; i++) {
-        uint64_t began = now_ms();
-        long_chain c = { workers[i], depth };
+        uint64_t       began = now_ms();
+        long_chain     c = {workers[i], depth};
         pthread_attr_t attributes;
-        pthread_t id;
+        pthread_t      id;
         ROW_EQ(pthread_attr_init(&attributes), 0);
         ROW_EQ(pthread_attr_setstacksize(&attributes, CHAIN_STACK), 0);
         ROW_EQ(pthread_create(&id, &attributes, function, &c), 0);
@@ -210,13 +211,16 @@ static void with_small_stacks(void *(*function)(void *), uint64_t depth)
 }
 
 /* No stack, the worker's or the reader's, is as deep as the graph: all have 64 KiB. */
-static void deep_chain(void) { with_small_stacks(run_chain, row_number(SANITIZED ? 3000 : 100000)); }
+static void deep_chain(void)
+{
+    with_small_stacks(run_chain, row_number(SANITIZED ? 3000 : 100000));
+}
 static void ladder(void) { with_small_stacks(climb, row_number(SANITIZED ? 100 : 1000)); }
 
 static const row rows[] = {
-    { "F28", "a diamond: each item through each stage, once and in order", diamond, 120 },
-    { "F28 fan", "a wide fan-in: each item once, ordered inputs one after the other", fan_in, 120 },
-    { "F28 chain", "a long chain of tasks, on stacks of 64 KiB", deep_chain, 120 },
-    { "F28 ladder", "diamonds on top of each other, on stacks of 64 KiB", ladder, 120 },
+    {"F28", "a diamond: each item through each stage, once and in order", diamond, 120},
+    {"F28 fan", "a wide fan-in: each item once, ordered inputs one after the other", fan_in, 120},
+    {"F28 chain", "a long chain of tasks, on stacks of 64 KiB", deep_chain, 120},
+    {"F28 ladder", "diamonds on top of each other, on stacks of 64 KiB", ladder, 120},
 };
 ROWS(rows)

@@ -1,5 +1,5 @@
-/* sched_owners.c: row F61: two threads that take themselves for a deque's owner. The deque is compiled
- * here once more, as a debug build has it. */
+/* sched_owners.c: row F61: two threads that take themselves for a deque's owner. The deque is
+ * compiled here once more, as a debug build has it. */
 #ifndef ASYNC_DEBUG
 #define ASYNC_DEBUG 1
 #endif
@@ -25,7 +25,7 @@ static void pop_it(void *arg)
 static void second_owner(void *arg)
 {
     static thread first;
-    static int job;
+    static int    job;
     step_role(STEP_NEVER);
     ROW_CHECK(deque_init(&deque, 2));
     ROW_CHECK(deque_push(&deque, &job));
@@ -42,16 +42,17 @@ static void second_owner(void *arg)
 
 static void two_owners(void)
 {
-    static int any;
-    void *const arguments[] = { NULL, &any };
+    static int  any;
+    void *const arguments[] = {NULL, &any};
     for (unsigned i = 0; i < 2; i++) {
-        child_end end = child_run(second_owner, arguments[i], &(child_options){ .seconds = 30, .capture = true });
+        child_end end = child_run(second_owner, arguments[i],
+                                  &(child_options){.seconds = 30, .capture = true});
         ROW_CHECK(!end.hung && end.signal == SIGABRT && strstr(end.said, "owners") != NULL);
         free(end.said);
     }
 }
 
 static const row rows[] = {
-    { "F61", "a second owner of a deque: a debug build aborts", two_owners, 0 },
+    {"F61", "a second owner of a deque: a debug build aborts", two_owners, 0},
 };
 ROWS(rows)

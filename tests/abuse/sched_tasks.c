@@ -1,5 +1,5 @@
-/* sched_tasks.c: rows F27, F29 to F31: what tasks do exactly once, in order, and to each other. F64: an
- * observer reads all counters meanwhile. */
+/* sched_tasks.c: rows F27, F29 to F31: what tasks do exactly once, in order, and to each other.
+ * F64: an observer reads all counters meanwhile. */
 #include "rows.h"
 
 #include "arena.h"
@@ -24,7 +24,7 @@ typedef struct tree {
 
 static uint64_t shuffled(uint64_t n)
 {
-    dice d = { n };
+    dice d = {n};
     return dice_next(&d);
 }
 
@@ -33,8 +33,8 @@ static void spawn(tree *t, uint64_t count)
     uint64_t first = atomic_fetch_add(&t->numbered, count);
     if (first >= t->size) { return; }
     if (count > t->size - first) { count = t->size - first; }
-    uint64_t children[3] = { first, first + 1, first + 2 };
-    size_t written = 0;
+    uint64_t children[3] = {first, first + 1, first + 2};
+    size_t   written = 0;
     atomic_fetch_add(&t->left, count);
     if (async_writer_write(t->writer, children, count, &written, async_now()) != ASYNC_OK ||
         written != count) {
@@ -44,7 +44,7 @@ static void spawn(tree *t, uint64_t count)
 
 static int grow_tree(const void *in, void *out, void *context)
 {
-    tree *t = context;
+    tree    *t = context;
     uint64_t id = *(const uint64_t *)in;
     *(uint64_t *)out = id;
     if (id >= t->size) {
@@ -62,19 +62,20 @@ static int grow_tree(const void *in, void *out, void *context)
 
 static void random_tree(void)
 {
-    static const unsigned workers[] = { 0, 1, 2, 4 };
-    uint64_t size = row_number(SANITIZED ? 30000 : 500000) / 4 + 1;
+    static const unsigned workers[] = {0, 1, 2, 4};
+    uint64_t              size = row_number(SANITIZED ? 30000 : 500000) / 4 + 1;
     for (unsigned i = 0; i < 4; i++) {
-        tree t = { .size = size, .seed = row_seed() + i };
+        tree          t = {.size = size, .seed = row_seed() + i};
         async_reader *end;
         t.seen = calloc(size, sizeof *t.seen);
         channel_of(&t.writer, &end, 0, NULL);
-        async_pool *pool = pool_of(workers[i]);
-        async_reader *r = TASK(pool, .input = end, .each = grow_tree, .context = &t, .max_chunksize = 1);
-        observer o;
+        async_pool   *pool = pool_of(workers[i]);
+        async_reader *r = TASK(pool, .input = end, .each = grow_tree, .context = &t,
+                               .max_chunksize = 1);
+        observer      o;
         observer_start(&o, pool, &r, 1, t.writer);
         spawn(&t, 1);
-        size_t count = 0;
+        size_t    count = 0;
         uint64_t *items = read_rest(r, &count);
         observer_stop(&o);
         ROW_EQ(count, size);
@@ -96,21 +97,21 @@ static void random_tree(void)
 static void cycles(void)
 {
     enum { LENGTH = 300 };
-    EACH_SIZE(n)
-    {
-        probe p = { 0 };
-        async_pool *pools[2] = { pool_of(n), pool_of(1) };
+    EACH_SIZE (n) {
+        probe         p = {0};
+        async_pool   *pools[2] = {pool_of(n), pool_of(1)};
         async_reader *r[LENGTH];
         r[0] = TASK(pools[0], .source = range_of(0, 100), .each = each_add_one, .context = &p);
         for (unsigned i = 1; i < LENGTH; i++) {
             r[i] = TASK(pools[i / 50 % 2], .input = r[i - 1], .each = each_add_one, .context = &p);
         }
-        size_t tasks[2] = { async_pool_num_tasks(pools[0]), async_pool_num_tasks(pools[1]) };
+        size_t tasks[2] = {async_pool_num_tasks(pools[0]), async_pool_num_tasks(pools[1])};
         ROW_EQ(tasks[0] + tasks[1], LENGTH);
         for (unsigned i = 1; i < LENGTH; i++) {
             ROW_STATUS(async_task_add_input(async_reader_task(r[i]), r[i]), ASYNC_CYCLE);
             ROW_STATUS(async_task_add_input(async_reader_task(r[i]), r[LENGTH - 1]), ASYNC_CYCLE);
-            ROW_STATUS(async_task_add_input(async_reader_task(r[i]), r[i - 1]), ASYNC_OK); /* no change */
+            /* no change */
+            ROW_STATUS(async_task_add_input(async_reader_task(r[i]), r[i - 1]), ASYNC_OK);
             ROW_STATUS(async_task_add_input(async_reader_task(r[1]), r[i]), ASYNC_CYCLE);
         }
         ROW_EQ(atomic_load(&p.calls), 0);
@@ -153,16 +154,17 @@ static void cycles_in_a_race(void)
     uint64_t rounds = row_number(SANITIZED ? 100 : 300);
     for (uint64_t round = 0; round < rounds; round++) {
         enum { TASKS = 3 };
-        async_pool *pool = pool_of(1);
+        async_pool   *pool = pool_of(1);
         async_reader *source[TASKS], *r[TASKS];
-        ring_edge edges[TASKS] = { { 0 } };
-        atomic_bool go = false;
+        ring_edge     edges[TASKS] = {{0}};
+        atomic_bool   go = false;
         for (unsigned i = 0; i < TASKS; i++) {
             source[i] = TASK(pool, .source = range_of(100 * i, 100), .each = each_add_one);
             r[i] = TASK(pool, .input = source[i], .each = each_add_one);
         }
         for (unsigned i = 0; i < TASKS; i++) {
-            edges[i] = (ring_edge){ .task = async_reader_task(r[i]), .input = r[(i + 1) % TASKS], .go = &go };
+            edges[i] = (ring_edge){
+                .task = async_reader_task(r[i]), .input = r[(i + 1) % TASKS], .go = &go};
             thread_start(&edges[i].thread, add_edge, &edges[i]);
         }
         atomic_store(&go, true);
@@ -199,7 +201,9 @@ static int fail_each(const void *in, void *out, void *context)
 {
     const failing *f = context;
     *(uint64_t *)out = *(const uint64_t *)in;
-    if (*(const uint64_t *)in == f->value) { return async_fail(f->code, "at %llu", (unsigned long long)f->value); }
+    if (*(const uint64_t *)in == f->value) {
+        return async_fail(f->code, "at %llu", (unsigned long long)f->value);
+    }
     return 0;
 }
 
@@ -236,13 +240,13 @@ static void one_failure(dice *d, uint64_t round)
     enum { STAGES = 4 };
     unsigned n = (unsigned)PICK(d, 0, 1, 2, 4), length = 1 + roll(d, STAGES), bad = roll(d, length);
     uint64_t items = 1 + roll(d, 3000), value = roll(d, (unsigned)items);
-    bool ordered = roll(d, 2) == 0;
-    arena a = { 0 };
-    async_pool_options options = { .readers_help = one_in(d, 3) };
-    async_pool *pool = arena_pool(&a, n, &options);
-    failing fine = { UINT64_MAX, 0 }, broken = { value, 1 + (int)(round % 100) };
-    async_reader *r[STAGES] = { NULL };
-    char names[STAGES][8];
+    bool     ordered = roll(d, 2) == 0;
+    arena    a = {0};
+    async_pool_options options = {.readers_help = one_in(d, 3)};
+    async_pool        *pool = arena_pool(&a, n, &options);
+    failing            fine = {UINT64_MAX, 0}, broken = {value, 1 + (int)(round % 100)};
+    async_reader      *r[STAGES] = {NULL};
+    char               names[STAGES][8];
     for (unsigned i = 0; i < length; i++) {
         snprintf(names[i], sizeof names[i], "stage%u", i);
         async_task_options o = {
@@ -265,20 +269,24 @@ static void one_failure(dice *d, uint64_t round)
     }
     observer o;
     observer_start(&o, pool, r, length, NULL);
-    void *got = NULL;
-    size_t count = 0;
+    void        *got = NULL;
+    size_t       count = 0;
     async_status status = async_reader_read_all(r[length - 1], &got, &count, async_forever());
     if (status != ASYNC_FAILED) {
-        row_failed(__FILE__, __LINE__, "%s with %zu of %llu items: N = %u, item %llu fails in stage %u of %u%s, round %llu",
-                   async_status_name(status), count, (unsigned long long)items, n, (unsigned long long)value, bad,
-                   length, ordered ? ", ordered" : "", (unsigned long long)round);
+        row_failed(
+            __FILE__, __LINE__,
+            "%s with %zu of %llu items: N = %u, item %llu fails in stage %u of %u%s, round %llu",
+            async_status_name(status), count, (unsigned long long)items, n,
+            (unsigned long long)value, bad, length, ordered ? ", ordered" : "",
+            (unsigned long long)round);
     }
     async_error error;
     ROW_STATUS(async_reader_error(r[length - 1], &error), ASYNC_OK);
     ROW_STATUS(error.status, ASYNC_FAILED);
     ROW_EQ(error.code, broken.code);
     ROW_CHECK(strcmp(error.task, names[bad]) == 0);
-    ROW_CHECK(strncmp(error.message, "at ", 3) == 0 && strtoull(error.message + 3, NULL, 10) == value);
+    ROW_CHECK(strncmp(error.message, "at ", 3) == 0 &&
+              strtoull(error.message + 3, NULL, 10) == value);
     for (unsigned i = 0; i < length; i++) { /* upstream did not fail, downstream not by itself */
         ROW_STATUS(async_task_error(async_reader_task(r[i]), &error), ASYNC_OK);
         ROW_CHECK((error.status == ASYNC_FAILED) == (i == bad) || i > bad);
@@ -297,7 +305,7 @@ static void one_failure(dice *d, uint64_t round)
         ledger_free(&l);
     }
     uint64_t item;
-    size_t more = 1;
+    size_t   more = 1;
     ROW_STATUS(async_reader_read(r[length - 1], &item, 1, &more, async_forever()), ASYNC_FAILED);
     ROW_EQ(more, 0);
     observer_stop(&o);
@@ -311,7 +319,7 @@ static void one_failure(dice *d, uint64_t round)
 
 static void failures(void)
 {
-    dice d = { row_seed() };
+    dice     d = {row_seed()};
     uint64_t rounds = row_number(THREAD_SANITIZED ? 100 : SANITIZED ? 300 : 1500);
     for (uint64_t round = 0; round < rounds; round++) { one_failure(&d, round); }
 }
@@ -322,19 +330,19 @@ static void failures(void)
 
 /* A function that adds, reads and removes tasks of its own pool, those that others added too. */
 typedef struct toys {
-    async_pool               *pool;
-    _Atomic(async_reader *)   shelf[TOYS];
-    uint64_t                  seed;
-    atomic_uint               wrong;
-    _Atomic(async_reader *)   self; /* its own task's; removes it at item `last` */
-    uint64_t                  last;
+    async_pool             *pool;
+    _Atomic(async_reader *) shelf[TOYS];
+    uint64_t                seed;
+    atomic_uint             wrong;
+    _Atomic(async_reader *) self; /* its own task's; removes it at item `last` */
+    uint64_t                last;
 } toys;
 
 static int play(const void *in, void *out, void *context)
 {
-    toys *t = context;
+    toys    *t = context;
     uint64_t id = *(const uint64_t *)in, item;
-    dice d = { id ^ t->seed };
+    dice     d = {id ^ t->seed};
     *(uint64_t *)out = id;
     async_reader *toy = NULL;
     switch (roll(&d, 4)) {
@@ -349,9 +357,11 @@ static int play(const void *in, void *out, void *context)
     case 1:
         toy = atomic_exchange(&t->shelf[roll(&d, TOYS)], NULL);
         if (toy != NULL) {
-            size_t got = 0;
+            size_t       got = 0;
             async_status status = async_reader_read(toy, &item, 1, &got, async_forever());
-            if (!(status == ASYNC_OK && got == 1) && status != ASYNC_END) { atomic_fetch_add(&t->wrong, 1); }
+            if (!(status == ASYNC_OK && got == 1) && status != ASYNC_END) {
+                atomic_fetch_add(&t->wrong, 1);
+            }
         }
         break;
     case 2:
@@ -376,12 +386,14 @@ static int play(const void *in, void *out, void *context)
 
 static int play_and_leave(const void *in, void *out, void *context)
 {
-    toys *t = context;
+    toys    *t = context;
     uint64_t id = *(const uint64_t *)in;
     (void)play(in, out, context);
     if (id == t->last) {
         async_reader *self = atomic_load(&t->self);
-        if (async_pool_remove_task(t->pool, async_reader_task(self)) != ASYNC_OK) { atomic_fetch_add(&t->wrong, 1); }
+        if (async_pool_remove_task(t->pool, async_reader_task(self)) != ASYNC_OK) {
+            atomic_fetch_add(&t->wrong, 1);
+        }
     }
     return 0;
 }
@@ -389,19 +401,22 @@ static int play_and_leave(const void *in, void *out, void *context)
 static void playing(void)
 {
     uint64_t items = row_number(SANITIZED ? 2000 : 20000);
-    EACH_SIZE(n)
-    {
-        bool removes_itself = n % 2 == 0;
-        toys t = { .pool = pool_of(n), .seed = row_seed() + n, .last = removes_itself ? items / 2 : UINT64_MAX };
-        async_reader *a = TASK(t.pool, .source = range_of(0, items), .each = play, .context = &t, .max_chunksize = 2);
-        async_reader *r = TASK(t.pool, .input = a, .each = play_and_leave, .context = &t, .max_chunksize = 5);
+    EACH_SIZE (n) {
+        bool          removes_itself = n % 2 == 0;
+        toys          t = {.pool = pool_of(n),
+                           .seed = row_seed() + n,
+                           .last = removes_itself ? items / 2 : UINT64_MAX};
+        async_reader *a = TASK(t.pool, .source = range_of(0, items), .each = play, .context = &t,
+                               .max_chunksize = 2);
+        async_reader *r = TASK(t.pool, .input = a, .each = play_and_leave, .context = &t,
+                               .max_chunksize = 5);
         atomic_store(&t.self, r);
-        observer o;
-        async_reader *observed[2] = { a, r };
+        observer      o;
+        async_reader *observed[2] = {a, r};
         observer_start(&o, t.pool, observed, 2, NULL);
-        size_t count = 0;
+        size_t    count = 0;
         uint64_t *got = read_rest(r, &count);
-        ledger l;
+        ledger    l;
         ledger_make(&l, items);
         ledger_add(&l, got, count);
         ROW_EQ(ledger_count(&l, 0, items, 1), count);
@@ -423,10 +438,10 @@ static void playing(void)
 }
 
 static const row rows[] = {
-    { "F27", "a random tree of jobs that make jobs: each number once", random_tree, 120 },
-    { "F29", "cycles, self edges and edges given twice: nothing runs, nothing changes", cycles, 0 },
-    { "F29 race", "edges that close a ring only together, at once", cycles_in_a_race, 0 },
-    { "F30", "a task that fails, anywhere: rows X1 to X6, nothing leaked", failures, 120 },
-    { "F31", "functions that add, read and remove tasks of their own pool", playing, 120 },
+    {"F27", "a random tree of jobs that make jobs: each number once", random_tree, 120},
+    {"F29", "cycles, self edges and edges given twice: nothing runs, nothing changes", cycles, 0},
+    {"F29 race", "edges that close a ring only together, at once", cycles_in_a_race, 0},
+    {"F30", "a task that fails, anywhere: rows X1 to X6, nothing leaked", failures, 120},
+    {"F31", "functions that add, read and remove tasks of their own pool", playing, 120},
 };
 ROWS(rows)

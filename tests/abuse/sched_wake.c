@@ -21,11 +21,13 @@ void __real_os_futex_wake(shared_u32 *word, unsigned count);
 void __wrap_os_futex_wake(shared_u32 *word, unsigned count);
 
 static SHARED(const shared_u32 *) idle_word; /* of the pool that is looked at */
-static atomic_uint worker_wakes, other_wakes;
+static atomic_uint                worker_wakes, other_wakes;
 
 void __wrap_os_futex_wake(shared_u32 *word, unsigned count)
 {
-    if (count > 0) { atomic_fetch_add(word == atomic_load(&idle_word) ? &worker_wakes : &other_wakes, 1); }
+    if (count > 0) {
+        atomic_fetch_add(word == atomic_load(&idle_word) ? &worker_wakes : &other_wakes, 1);
+    }
     __real_os_futex_wake(word, count);
 }
 
@@ -34,22 +36,26 @@ void __wrap_os_futex_wake(shared_u32 *word, unsigned count)
 static void wake_storm(void)
 {
     enum { WORKERS = 32 };
-    unsigned others = thread_count();
+    unsigned    others = thread_count();
     async_pool *pool = pool_of(WORKERS);
     atomic_store(&idle_word, &pool->idle.epoch);
     async_reader *r = TASK(pool, .source = range_of(0, UINT64_MAX), .each = each_add_one);
-    unsigned most = 0, sum = 0, woken = 0;
-    uint64_t rounds = row_number(SANITIZED ? 30 : 200);
+    unsigned      most = 0, sum = 0, woken = 0;
+    uint64_t      rounds = row_number(SANITIZED ? 30 : 200);
     for (uint64_t round = 0; round < rounds; round++) {
-        ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == WORKERS && atomic_load(&pool->searching) == 0));
-        if (round == 0 && !THREAD_SANITIZED) { ROW_CHECK(others_stand_still(0, others - 1 + WORKERS)); }
+        ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == WORKERS &&
+                                  atomic_load(&pool->searching) == 0));
+        if (round == 0 && !THREAD_SANITIZED) {
+            ROW_CHECK(others_stand_still(0, others - 1 + WORKERS));
+        }
         atomic_store(&worker_wakes, 0);
         atomic_store(&other_wakes, 0);
         uint64_t item;
-        size_t got = 0;
+        size_t   got = 0;
         ROW_STATUS(async_reader_read(r, &item, 1, &got, async_forever()), ASYNC_OK);
         ROW_EQ(item, round + 1);
-        ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == WORKERS && atomic_load(&pool->searching) == 0));
+        ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == WORKERS &&
+                                  atomic_load(&pool->searching) == 0));
         unsigned wakes = atomic_load(&worker_wakes);
         ROW_LE(wakes, 1);
         ROW_LE(atomic_load(&other_wakes), 1);
@@ -69,17 +75,19 @@ static void wake_storm(void)
 /* Idle: less than 1 % of a CPU, before there was work and after. */
 static void idle_cpu(void)
 {
-    async_pool *pool = pool_of(8);
-    async_reader *r = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one, .max_chunksize = 10);
+    async_pool   *pool = pool_of(8);
+    async_reader *r = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one,
+                           .max_chunksize = 10);
     for (unsigned i = 0; i < 4; i++) {
         ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == 8));
-        uint64_t cpu = cpu_ns(), start = now_ns();
-        struct timespec pause = { .tv_nsec = 300000000 };
+        uint64_t        cpu = cpu_ns(), start = now_ns();
+        struct timespec pause = {.tv_nsec = 300000000};
         nanosleep(&pause, NULL);
         uint64_t used = cpu_ns() - cpu, passed = now_ns() - start;
-        if (!THREAD_SANITIZED) { ROW_LE(used, passed / 100); } /* its own thread looks about now and then */
+        /* its own thread looks about now and then */
+        if (!THREAD_SANITIZED) { ROW_LE(used, passed / 100); }
         uint64_t items[1000];
-        size_t got = 0;
+        size_t   got = 0;
         ROW_STATUS(async_reader_read(r, items, 1000, &got, async_forever()), ASYNC_OK);
     }
     async_reader_release(r);
@@ -90,18 +98,20 @@ static void idle_cpu(void)
 
 static void pipeline(unsigned workers, uint64_t items)
 {
-    async_pool *pool = pool_of(workers);
+    async_pool   *pool = pool_of(workers);
     async_reader *r[3];
     r[0] = TASK(pool, .source = range_of(0, items), .each = each_add_one, .max_chunksize = 5);
-    r[1] = TASK(pool, .input = r[0], .each = each_twice, .max_chunksize = 7, .order = ASYNC_ORDERED);
+    r[1] = TASK(pool, .input = r[0], .each = each_twice, .max_chunksize = 7,
+                .order = ASYNC_ORDERED);
     r[2] = TASK(pool, .input = r[1], .each = each_add_one, .max_chunksize = 3, .max_parallel = 1);
     observer o;
     observer_start(&o, pool, r, 3, NULL);
     uint64_t sum = 0, seen = 0;
     for (;;) { /* with waits that end too soon in between */
-        uint64_t buffer[100];
-        size_t got = 0;
-        async_status status = async_reader_read(r[2], buffer, 100, &got, seen % 3 == 0 ? async_within_ms(1) : async_forever());
+        uint64_t     buffer[100];
+        size_t       got = 0;
+        async_status status = async_reader_read(
+            r[2], buffer, 100, &got, seen % 3 == 0 ? async_within_ms(1) : async_forever());
         for (size_t i = 0; i < got; i++) { sum += buffer[i]; }
         seen += got;
         if (status == ASYNC_END) { break; }
@@ -128,10 +138,7 @@ static void pin_to_one(void)
     ROW_EQ(sched_setaffinity(0, sizeof one, &one), 0);
 }
 
-static void crowd(void)
-{
-    pipeline(64, row_number(SANITIZED ? 5000 : 50000));
-}
+static void crowd(void) { pipeline(64, row_number(SANITIZED ? 5000 : 50000)); }
 
 static void one_cpu(void)
 {
@@ -140,28 +147,32 @@ static void one_cpu(void)
     pipeline(1, row_number(SANITIZED ? 3000 : 30000));
 }
 
-/* The reader is real-time and on the workers' CPU; some of the workers are nice: whoever spins there
- * for something that a worker holds keeps the worker from giving it. */
+/* The reader is real-time and on the workers' CPU; some of the workers are nice: whoever spins
+ * there for something that a worker holds keeps the worker from giving it. */
 static void mixed_priorities(void)
 {
     pin_to_one();
-    struct sched_param fifo = { .sched_priority = 1 }, other = { .sched_priority = 0 };
-    if (sched_setscheduler(0, SCHED_FIFO, &fifo) != 0) { row_left_out("SCHED_FIFO: %s", strerror(errno)); }
+    struct sched_param fifo = {.sched_priority = 1}, other = {.sched_priority = 0};
+    if (sched_setscheduler(0, SCHED_FIFO, &fifo) != 0) {
+        row_left_out("SCHED_FIFO: %s", strerror(errno));
+    }
     ROW_EQ(sched_setscheduler(0, SCHED_OTHER, &other), 0);
-    unsigned workers = 8;
+    unsigned    workers = 8;
     async_pool *pool = pool_of(workers); /* of the ordinary kind */
     setpriority(PRIO_PROCESS, 0, 10);
     ROW_STATUS(async_pool_set_size(pool, 2 * workers), ASYNC_OK); /* and nice ones */
-    uint64_t items = row_number(SANITIZED ? 3000 : 30000), seen = 0, sum = 0;
-    async_reader *a = TASK(pool, .source = range_of(0, items), .each = each_add_one, .max_chunksize = 3);
+    uint64_t      items = row_number(SANITIZED ? 3000 : 30000), seen = 0, sum = 0;
+    async_reader *a = TASK(pool, .source = range_of(0, items), .each = each_add_one,
+                           .max_chunksize = 3);
     async_reader *r = TASK(pool, .input = a, .each = each_twice, .max_chunksize = 5);
     ROW_EQ(sched_setscheduler(0, SCHED_FIFO, &fifo), 0); /* this thread alone */
-    uint64_t start = now_ns();
+    uint64_t        start = now_ns();
     struct timespec cpu;
     while (seen < items) {
-        uint64_t buffer[10];
-        size_t got = 0;
-        async_status status = async_reader_read(r, buffer, 10, &got, seen % 20 == 0 ? async_within_ms(1) : async_forever());
+        uint64_t     buffer[10];
+        size_t       got = 0;
+        async_status status = async_reader_read(
+            r, buffer, 10, &got, seen % 20 == 0 ? async_within_ms(1) : async_forever());
         ROW_CHECK(status == ASYNC_OK || status == ASYNC_TIMEOUT || status == ASYNC_END);
         for (size_t i = 0; i < got; i++) { sum += buffer[i]; }
         seen += got;
@@ -185,11 +196,11 @@ static void mixed_priorities(void)
 /* `endless` of the workers are inside a chunk that does not end; all other work gets done. */
 static void starve(unsigned workers, unsigned endless)
 {
-    gate never = { 0 };
-    probe stuck = { .hold = &never };
-    reading held[4];
+    gate          never = {0};
+    probe         stuck = {.hold = &never};
+    reading       held[4];
     async_reader *forever[4];
-    async_pool *pool = pool_of(workers);
+    async_pool   *pool = pool_of(workers);
     memset(held, 0, sizeof held);
     for (unsigned i = 0; i < endless; i++) {
         forever[i] = TASK(pool, .source = range_of(0, 1), .each = each_add_one, .context = &stuck);
@@ -201,7 +212,8 @@ static void starve(unsigned workers, unsigned endless)
         enum { TASKS = 20 };
         async_reader *r[TASKS];
         for (unsigned i = 0; i < TASKS; i++) {
-            async_reader *a = TASK(pool, .source = range_of(0, 40), .each = each_add_one, .max_chunksize = 1 + i % 3);
+            async_reader *a = TASK(pool, .source = range_of(0, 40), .each = each_add_one,
+                                   .max_chunksize = 1 + i % 3);
             r[i] = TASK(pool, .input = a, .each = each_add_one, .max_chunksize = 1 + i % 5);
             async_reader_release(a);
         }
@@ -244,9 +256,9 @@ static int push_then_stay(const void *in, void *out, void *context)
 static void starve_with_jobs(void)
 {
     for (unsigned round = 0; round < (SANITIZED ? 10 : 40); round++) {
-        hoard h = { 0 };
-        async_pool *pool = pool_of(2);
-        async_reader *ends[8], *fed[8];
+        hoard          h = {0};
+        async_pool    *pool = pool_of(2);
+        async_reader  *ends[8], *fed[8];
         static reading waits[8], held;
         memset(waits, 0, sizeof waits);
         memset(&held, 0, sizeof held);
@@ -259,7 +271,8 @@ static void starve_with_jobs(void)
             ROW_CHECK(UNTIL(SOON, counts_of(fed[i]).asked == 1));
             ROW_CHECK(thread_asleep(&waits[i].thread));
         }
-        async_reader *stay = TASK(pool, .source = range_of(0, 1), .each = push_then_stay, .context = &h);
+        async_reader *stay = TASK(pool, .source = range_of(0, 1), .each = push_then_stay,
+                                  .context = &h);
         reading_start(&held, stay, 1, async_forever());
         for (unsigned i = 0; i < 8; i++) {
             thread_join(&waits[i].thread);
@@ -286,11 +299,12 @@ static void starvation(void)
 }
 
 static const row rows[] = {
-    { "F32 idle", "workers with nothing to do use no CPU", idle_cpu, 0 },
-    { "F38 crowd", "64 workers on the CPUs there are", crowd, 120 },
-    { "F38 pinned", "64 workers on one CPU", one_cpu, 120 },
-    { "F38 mixed", "a real-time reader, ordinary and nice workers on one CPU", mixed_priorities, 120 },
-    { "F39", "one chunk for 32 parked workers wakes one, and one reader", wake_storm, 0 },
-    { "F40", "workers in endless chunks hold up nobody else", starvation, 0 },
+    {"F32 idle", "workers with nothing to do use no CPU", idle_cpu, 0},
+    {"F38 crowd", "64 workers on the CPUs there are", crowd, 120},
+    {"F38 pinned", "64 workers on one CPU", one_cpu, 120},
+    {"F38 mixed", "a real-time reader, ordinary and nice workers on one CPU", mixed_priorities,
+     120},
+    {"F39", "one chunk for 32 parked workers wakes one, and one reader", wake_storm, 0},
+    {"F40", "workers in endless chunks hold up nobody else", starvation, 0},
 };
 ROWS(rows)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define CLIENT 1
+#define CLIENT       1
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* A thing that must happen at once happens within this, on a machine that is busy otherwise: what
@@ -34,16 +34,17 @@ static void steal_one(void *arg)
  * there (`meanwhile` 0), was stolen by another (1), or was popped with all the others (2). */
 static void frozen_thief(void)
 {
-    static const char *const sites[] = { "deque_steal: top", "deque_steal: array", "deque_steal: slot" };
-    static int values[64];
+    static const char *const sites[] = {"deque_steal: top", "deque_steal: array",
+                                        "deque_steal: slot"};
+    static int               values[64];
     for (unsigned at = 0; at < COUNT(sites) * 3; at++) {
-        unsigned meanwhile = at % 3;
+        unsigned     meanwhile = at % 3;
         struct deque deque;
-        void *job = NULL;
+        void        *job = NULL;
         step_role(STEP_NEVER);
         ROW_CHECK(deque_init(&deque, 4));
         for (unsigned i = 0; i < 2; i++) { ROW_CHECK(deque_push(&deque, &values[i])); }
-        theft t = { .deque = &deque };
+        theft t = {.deque = &deque};
         step_order(0, sites[at / 3]);
         thread_start(&t.thread, steal_one, &t);
         ROW_CHECK(step_await(0));
@@ -51,7 +52,8 @@ static void frozen_thief(void)
             ROW_EQ(deque_steal(&deque, &job), DEQUE_TAKEN);
             ROW_CHECK(job == &values[0]);
         }
-        for (unsigned i = 2; i < 40; i++) { ROW_CHECK(deque_push(&deque, &values[i])); } /* 4, 8, 16, 32, 64 */
+        /* 4, 8, 16, 32, 64 */
+        for (unsigned i = 2; i < 40; i++) { ROW_CHECK(deque_push(&deque, &values[i])); }
         if (meanwhile == 2) {
             for (unsigned i = 40; i-- > 0;) { ROW_CHECK(deque_pop(&deque) == &values[i]); }
         }
@@ -66,9 +68,7 @@ static void frozen_thief(void)
             ROW_CHECK(t.result == DEQUE_LOST || t.result == DEQUE_EMPTY);
         }
         if (meanwhile != 2) {
-            for (unsigned i = 40; i-- > 1;) {
-                ROW_CHECK(deque_pop(&deque) == &values[i]);
-            }
+            for (unsigned i = 40; i-- > 1;) { ROW_CHECK(deque_pop(&deque) == &values[i]); }
         }
         ROW_CHECK(deque_pop(&deque) == NULL);
         deque_destroy(&deque);
@@ -90,11 +90,11 @@ static void frozen_owner(void)
         step_role(STEP_NEVER);
         ROW_CHECK(deque_init(&deque, 4));
         for (unsigned i = 0; i < jobs; i++) { ROW_CHECK(deque_push(&deque, &values[i])); }
-        theft t = { .deque = &deque };
+        theft t = {.deque = &deque};
         step_order(0, "deque_pop: claimed");
         thread_start(&t.thread, frozen_owner_body, &t);
         ROW_CHECK(step_await(0));
-        unsigned taken[3] = { 0, 0, 0 };
+        unsigned taken[3] = {0, 0, 0};
         for (unsigned i = 0; i < 2 * jobs; i++) {
             void *job;
             if (deque_steal(&deque, &job) == DEQUE_TAKEN) { taken[(int *)job - values]++; }
@@ -112,7 +112,7 @@ static void frozen_owner(void)
 
 /* From a worker's last look for work to its sleep, and from a push to the wake-up that it makes. */
 static const char *const worker_sites[] = {
-    "search: counted",      "search: left",    "event_prepare: announced",
+    "search: counted",       "search: left",     "event_prepare: announced",
     "event_prepare: fenced", "find_job: looked", "event_wait: about to sleep",
 };
 static const char *const pusher_sites[] = {
@@ -156,7 +156,7 @@ typedef struct asking {
 
 static void ask(void *arg)
 {
-    asking *a = arg;
+    asking  *a = arg;
     uint64_t item;
     step_role(a->role);
     a->status = async_reader_read(a->reader, &item, 1, &a->got, async_forever());
@@ -164,7 +164,7 @@ static void ask(void *arg)
 
 static void asking_start(asking *a, async_reader *reader, unsigned role)
 {
-    *a = (asking){ .reader = reader, .role = role };
+    *a = (asking){.reader = reader, .role = role};
     thread_start(&a->thread, ask, a);
 }
 
@@ -178,18 +178,20 @@ static void asking_check(const asking *a)
 static void push_from_outside(void)
 {
     step_role(STEP_NEVER);
-    async_pool *pool = pool_of(1);
+    async_pool   *pool = pool_of(1);
     async_reader *first = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
     async_reader *second = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
-    unsigned both = 0;
-    uint64_t rounds = row_number(1);
+    unsigned      both = 0;
+    uint64_t      rounds = row_number(1);
     for (unsigned at = 0; at < rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2; at++) {
         const char *worker_site = worker_sites[at / 2 % COUNT(worker_sites)];
         const char *pusher_site = pusher_sites[at / 2 / COUNT(worker_sites) % COUNT(pusher_sites)];
-        asking one, two;
+        asking      one, two;
         step_order(0, worker_site);
         asking_start(&one, first, STEP_NEVER);
-        if (!step_await(0)) { row_failed(__FILE__, __LINE__, "no worker came to \"%s\"", worker_site); }
+        if (!step_await(0)) {
+            row_failed(__FILE__, __LINE__, "no worker came to \"%s\"", worker_site);
+        }
         step_order(CLIENT, pusher_site);
         asking_start(&two, second, CLIENT);
         /* It stands, or has nobody to wake there and waits for its item. */
@@ -206,15 +208,16 @@ static void push_from_outside(void)
         asking_check(&two);
     }
     row_says("%u of %u meetings with both standing; at most %llu ms", both,
-             (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2), (unsigned long long)worst_ms);
+             (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2),
+             (unsigned long long)worst_ms);
     ROW_CHECK(both > 0);
     async_reader_release(first);
     async_reader_release(second);
     pool_end(pool);
 }
 
-/* One worker pushes onto its own deque from within a chunk, and stays in it: the other, which stands
- * on its way to sleep, is the only one that can run the job. */
+/* One worker pushes onto its own deque from within a chunk, and stays in it: the other, which
+ * stands on its way to sleep, is the only one that can run the job. */
 typedef struct pushing {
     gate          go, pushed, end;
     async_writer *writer;
@@ -242,21 +245,24 @@ static void push_from_inside(void)
     for (unsigned at = 0; at < rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2; at++) {
         const char *worker_site = worker_sites[at / 2 % COUNT(worker_sites)];
         const char *pusher_site = pusher_sites[at / 2 / COUNT(worker_sites) % COUNT(pusher_sites)];
-        pushing p = { 0 };
+        pushing     p = {0};
         async_reader *end;
-        async_pool *pool = pool_of(2);
+        async_pool   *pool = pool_of(2);
         channel_of(&p.writer, &end, 0, NULL);
-        async_reader *inside = TASK(pool, .source = range_of(0, 1), .each = push_inside, .context = &p);
+        async_reader *inside = TASK(pool, .source = range_of(0, 1), .each = push_inside,
+                                    .context = &p);
         async_reader *fed = TASK(pool, .input = end, .each = each_add_one);
         async_reader *other = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
-        asking busy, waiting, trigger;
+        asking        busy, waiting, trigger;
         asking_start(&busy, inside, STEP_NEVER);
         gate_arrived(&p.go, 1);
         asking_start(&waiting, fed, STEP_NEVER);
         ROW_CHECK(UNTIL(SOON, counts_of(fed).asked == 1) && thread_asleep(&waiting.thread));
         step_order(0, worker_site);
         asking_start(&trigger, other, STEP_NEVER);
-        if (!step_await(0)) { row_failed(__FILE__, __LINE__, "no worker came to \"%s\"", worker_site); }
+        if (!step_await(0)) {
+            row_failed(__FILE__, __LINE__, "no worker came to \"%s\"", worker_site);
+        }
         step_order(CLIENT, pusher_site);
         gate_open(&p.go);
         ROW_CHECK(UNTIL(SOON, step_stopped(CLIENT) || atomic_load(&p.pushed.open)));
@@ -281,7 +287,8 @@ static void push_from_inside(void)
         pool_end(pool);
     }
     row_says("%u of %u meetings with both standing; at most %llu ms", both,
-             (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2), (unsigned long long)worst_ms);
+             (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2),
+             (unsigned long long)worst_ms);
     ROW_CHECK(both > 0);
 }
 
@@ -298,32 +305,35 @@ static void end_it(void *arg)
 {
     ending_pool *e = arg;
     step_role(CLIENT);
-    e->status = e->how < 0 ? async_pool_set_size(e->pool, 0) : async_pool_destroy(e->pool, (async_ending)e->how);
+    e->status = e->how < 0 ? async_pool_set_size(e->pool, 0)
+                           : async_pool_destroy(e->pool, (async_ending)e->how);
 }
 
 /* A worker stands on its way to sleep while its pool is destroyed, or sized down to nothing. */
 static void end_while_parking(void)
 {
-    static const char *const end_sites[] = { NULL, "event_notify: changed", "event_notify: found",
-                                             "event_notify: moved" };
+    static const char *const end_sites[] = {NULL, "event_notify: changed", "event_notify: found",
+                                            "event_notify: moved"};
     step_role(STEP_NEVER);
     unsigned others = thread_count();
     uint64_t rounds = row_number(1);
     for (unsigned at = 0; at < rounds * COUNT(worker_sites) * COUNT(end_sites) * 3 * 2; at++) {
-        const char *worker_site = worker_sites[at / 6 % COUNT(worker_sites)];
-        const char *end_site = end_sites[at / 6 / COUNT(worker_sites) % COUNT(end_sites)];
-        unsigned workers = 1 + at / 6 % 2;
-        async_pool *pool = pool_of(workers);
+        const char   *worker_site = worker_sites[at / 6 % COUNT(worker_sites)];
+        const char   *end_site = end_sites[at / 6 / COUNT(worker_sites) % COUNT(end_sites)];
+        unsigned      workers = 1 + at / 6 % 2;
+        async_pool   *pool = pool_of(workers);
         async_reader *r = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
-        asking one;
-        ending_pool e = { .pool = pool, .how = (int)(at / 2 % 3) - 1 };
+        asking        one;
+        ending_pool   e = {.pool = pool, .how = (int)(at / 2 % 3) - 1};
         /* The item first: a destroyed pool may cancel the read. */
         asking_start(&one, r, STEP_NEVER);
         thread_join(&one.thread);
         asking_check(&one);
         step_order(0, worker_site);
         asking_start(&one, r, STEP_NEVER);
-        if (!step_await(0)) { row_failed(__FILE__, __LINE__, "no worker came to \"%s\"", worker_site); }
+        if (!step_await(0)) {
+            row_failed(__FILE__, __LINE__, "no worker came to \"%s\"", worker_site);
+        }
         step_order(CLIENT, end_site);
         thread_start(&e.thread, end_it, &e);
         (void)UNTIL(50, step_stopped(CLIENT) || thread_ended(&e.thread));
@@ -342,10 +352,11 @@ static void end_while_parking(void)
 }
 
 static const row rows[] = {
-    { "F23", "the owner stands with the last job claimed", frozen_owner, 0 },
-    { "F24", "a thief stands while the array grows three times", frozen_thief, 0 },
-    { "F32", "a push from outside at each moment of a worker's going to sleep", push_from_outside, 120 },
-    { "F32", "a push by another worker at each of these moments", push_from_inside, 120 },
-    { "F47", "the end of a pool at each of these moments", end_while_parking, 120 },
+    {"F23", "the owner stands with the last job claimed", frozen_owner, 0},
+    {"F24", "a thief stands while the array grows three times", frozen_thief, 0},
+    {"F32", "a push from outside at each moment of a worker's going to sleep", push_from_outside,
+     120},
+    {"F32", "a push by another worker at each of these moments", push_from_inside, 120},
+    {"F47", "the end of a pool at each of these moments", end_while_parking, 120},
 };
 ROWS(rows)

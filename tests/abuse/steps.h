@@ -11,7 +11,7 @@
 #define STEP_ROLES 4
 #define STEP_NEVER STEP_ROLES /* a role that no order is for */
 
-void step_role(unsigned role); /* of the calling thread, from now on */
+void     step_role(unsigned role); /* of the calling thread, from now on */
 unsigned step_own_role(void);
 
 /* `site` must stay valid; NULL takes an order back that nobody has followed. */

@@ -7,7 +7,7 @@ extern "C" {
 async_each_fn throwing_each;
 async_next_fn throwing_next;
 async_each_fn catching_each;
-void calling(void (*body)(void *), void *argument);
+void          calling(void (*body)(void *), void *argument);
 }
 
 // A caller that would catch anything, so that an exception is on its way to somebody.

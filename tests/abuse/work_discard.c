@@ -9,7 +9,7 @@
 /* ---- F69 ---- */
 
 #define SHARED_READERS 6
-#define THREADS 4
+#define THREADS        4
 
 /* Readers that all threads share, each behind a mutex of its own; a thread that works with one has
  * retained it. */
@@ -58,13 +58,15 @@ static async_reader *new_task(struct shared *s, async_reader *input, dice *d)
     WANT(c != NULL);
     c->of = s;
     atomic_init(&c->alive, 1);
-    async_task_options options = { .each = count_up, .context = c, .release = drop_context,
-                                   .discard = drop_items, .max_chunksize = 1 + roll(d, 20),
-                                   .min_count = roll(d, 60), .input = input,
-                                   .order = roll(d, 2) == 0 ? ASYNC_ORDERED : ASYNC_UNORDERED };
-    if (input == NULL) {
-        options.source = &source;
-    }
+    async_task_options options = {.each = count_up,
+                                  .context = c,
+                                  .release = drop_context,
+                                  .discard = drop_items,
+                                  .max_chunksize = 1 + roll(d, 20),
+                                  .min_count = roll(d, 60),
+                                  .input = input,
+                                  .order = roll(d, 2) == 0 ? ASYNC_ORDERED : ASYNC_UNORDERED};
+    if (input == NULL) { options.source = &source; }
     atomic_fetch_add(&s->made, 1);
     return task_of(s->pool, &options);
 }
@@ -90,7 +92,7 @@ static void replace(struct shared *s, unsigned i, async_reader *reader)
 static void churn(void *arg, unsigned index)
 {
     struct shared *s = arg;
-    dice           d = { s->seed * 13 + index };
+    dice           d = {s->seed * 13 + index};
     uint64_t       items[64];
     for (unsigned step = 0; step < s->steps; step++) {
         unsigned      i = roll(&d, SHARED_READERS);
@@ -102,9 +104,7 @@ static void churn(void *arg, unsigned index)
             replace(s, i, new_task(s, NULL, &d));
             break;
         case 1: /* or behind the one that is there */
-            if (reader != NULL) {
-                replace(s, i, new_task(s, reader, &d));
-            }
+            if (reader != NULL) { replace(s, i, new_task(s, reader, &d)); }
             break;
         case 2: /* nobody's any more */
             replace(s, i, NULL);
@@ -122,9 +122,9 @@ static void churn(void *arg, unsigned index)
         default:
             if (reader != NULL) {
                 async_reader_retain(reader);
-                async_status read =
-                    async_reader_read(reader, items, 1 + roll(&d, 64), &got,
-                                      roll(&d, 3) == 0 ? async_now() : async_forever());
+                async_status read = async_reader_read(reader, items, 1 + roll(&d, 64), &got,
+                                                      roll(&d, 3) == 0 ? async_now()
+                                                                       : async_forever());
                 WANT(read == ASYNC_OK || read == ASYNC_END || read == ASYNC_CANCELLED ||
                      read == ASYNC_TIMEOUT);
                 async_reader_release(reader);
@@ -138,11 +138,11 @@ static void churn(void *arg, unsigned index)
 
 static void readers_come_and_go(void)
 {
-    static const unsigned pools[] = { 0, 1, 3 };
+    static const unsigned pools[] = {0, 1, 3};
     for (uint64_t round = 0, rounds = abuse_rounds(40); round < rounds; round++) {
-        struct shared s = { .seed = abuse_seed() + round, .steps = 200 };
+        struct shared s = {.seed = abuse_seed() + round, .steps = 200};
         squad         threads;
-        dice          d = { s.seed };
+        dice          d = {s.seed};
         s.pool = pool_of(pools[round % 3]);
         for (unsigned i = 0; i < SHARED_READERS; i++) {
             pthread_mutex_init(&s.mutex[i], NULL);
@@ -163,16 +163,23 @@ static void readers_come_and_go(void)
 /* ---- F70 ---- */
 
 /* How a channel ends with items in it. */
-enum ending { RELEASE_BOTH, READER_FIRST, CLOSE_THEN_RELEASE, CANCEL, READ_TO_END, LEAVE_PARTLY,
-              ENDINGS };
+enum ending {
+    RELEASE_BOTH,
+    READER_FIRST,
+    CLOSE_THEN_RELEASE,
+    CANCEL,
+    READ_TO_END,
+    LEAVE_PARTLY,
+    ENDINGS
+};
 
 static void discard_plain(enum ending how, size_t size, size_t capacity, size_t batch)
 {
     enum { ITEMS = 700 };
-    unsigned char         items[50 * 40] = { 0 };
-    probe                 p = { 0 };
-    async_channel_options options = { .capacity = capacity, .discard = probe_discard,
-                                      .release = probe_release, .context = &p };
+    unsigned char         items[50 * 40] = {0};
+    probe                 p = {0};
+    async_channel_options options = {
+        .capacity = capacity, .discard = probe_discard, .release = probe_release, .context = &p};
     async_writer *writer;
     async_reader *reader;
     uint64_t      accepted = 0, read = 0;
@@ -186,9 +193,7 @@ static void discard_plain(enum ending how, size_t size, size_t capacity, size_t 
         size_t       count = batch < ITEMS - accepted ? batch : (size_t)(ITEMS - accepted);
         async_status status = async_writer_write(writer, items, count, &done, async_now());
         accepted += done;
-        if (status != ASYNC_OK) {
-            break; /* full */
-        }
+        if (status != ASYNC_OK) { break; /* full */ }
         if (accepted % 3 == 0) {
             WANT(async_reader_read(reader, items, 2, &done, async_now()) != ASYNC_INVALID);
             read += done;
@@ -242,20 +247,28 @@ static void discard_plain(enum ending how, size_t size, size_t capacity, size_t 
 }
 
 /* How a pipeline's output ends. */
-enum pipe_ending { PIPE_RELEASE, PIPE_CANCEL, PIPE_REMOVE, PIPE_DRAIN, PIPE_DROP, PIPE_FAIL,
-                   PIPE_TIMEOUT, PIPE_ENDINGS };
+enum pipe_ending {
+    PIPE_RELEASE,
+    PIPE_CANCEL,
+    PIPE_REMOVE,
+    PIPE_DRAIN,
+    PIPE_DROP,
+    PIPE_FAIL,
+    PIPE_TIMEOUT,
+    PIPE_ENDINGS
+};
 
 /* One task; with `chained` a second one behind it, of the same or another chunk size. */
 static void discard_task(enum pipe_ending how, unsigned n, bool chained, size_t chunk,
                          async_order order, size_t read_first)
 {
     enum { ITEMS = 300 };
-    ledger       seen;
-    probe        p = { .lost = &seen, .delay_us = how == PIPE_TIMEOUT ? 20 : 0 };
-    probe        below = { .lost = &seen };
-    uint64_t     items[ITEMS];
-    size_t       got;
-    async_pool  *pool = pool_of(n);
+    ledger      seen;
+    probe       p = {.lost = &seen, .delay_us = how == PIPE_TIMEOUT ? 20 : 0};
+    probe       below = {.lost = &seen};
+    uint64_t    items[ITEMS];
+    size_t      got;
+    async_pool *pool = pool_of(n);
     ledger_make(&seen, ITEMS);
     if (how == PIPE_FAIL) {
         (chained ? &below : &p)->fail_value = 150;
@@ -274,15 +287,16 @@ static void discard_task(enum pipe_ending how, unsigned n, bool chained, size_t 
     WANT_STATUS(async_reader_read(last, items, read_first, &got, async_forever()), ASYNC_OK);
     ledger_add(&seen, items, got);
     switch (how) {
-    case PIPE_CANCEL: WANT_STATUS(async_reader_cancel(last), ASYNC_OK); break;
+    case PIPE_CANCEL:
+        WANT_STATUS(async_reader_cancel(last), ASYNC_OK);
+        break;
     case PIPE_REMOVE:
         WANT_STATUS(async_pool_remove_task(pool, async_reader_task(last)), ASYNC_OK);
         break;
     case PIPE_FAIL:
     case PIPE_TIMEOUT: {
-        async_status status = async_reader_read(last, items, ITEMS, &got,
-                                                how == PIPE_FAIL ? async_forever()
-                                                                 : async_within_ms(1));
+        async_status status = async_reader_read(
+            last, items, ITEMS, &got, how == PIPE_FAIL ? async_forever() : async_within_ms(1));
         WANT(status == ASYNC_FAILED || how == PIPE_TIMEOUT);
         ledger_add(&seen, items, got);
         break;
@@ -293,7 +307,8 @@ static void discard_task(enum pipe_ending how, unsigned n, bool chained, size_t 
                     ASYNC_OK);
         pool = NULL;
         break;
-    default: break;
+    default:
+        break;
     }
     async_reader_release(last);
     WANT_STATUS(async_pool_destroy(pool, ASYNC_DROP), ASYNC_OK);
@@ -317,7 +332,7 @@ static void discard_task(enum pipe_ending how, unsigned n, bool chained, size_t 
 
 static void discarded_once(void)
 {
-    static const size_t sizes[] = { 8, 24, 40 };
+    static const size_t sizes[] = {8, 24, 40};
     for (unsigned how = 0; how < ENDINGS; how++) {
         for (unsigned i = 0; i < 3; i++) {
             for (size_t batch = 1; batch < 50; batch += 1 + batch) {
@@ -327,12 +342,12 @@ static void discarded_once(void)
             }
         }
     }
-    static const unsigned pools[] = { 0, 1, 3 };
+    static const unsigned pools[] = {0, 1, 3};
     for (uint64_t round = abuse_rounds(8); round-- > 0;) {
         for (unsigned how = 0; how < PIPE_ENDINGS; how++) {
             for (unsigned n = 0; n < 3; n++) {
                 for (unsigned order = 0; order < 2; order++) {
-                    size_t first = 1 + (round * 37 + how * 5) % 99;
+                    size_t      first = 1 + (round * 37 + how * 5) % 99;
                     async_order o = order == 0 ? ASYNC_UNORDERED : ASYNC_ORDERED;
                     discard_task((enum pipe_ending)how, pools[n], false, 0, o, first);
                     discard_task((enum pipe_ending)how, pools[n], true, 10, o, first);
@@ -344,11 +359,8 @@ static void discarded_once(void)
 }
 
 static const watched rows[] = {
-    { "F69_readers_come_and_go", readers_come_and_go, ABUSE_SECONDS, 0, NULL },
-    { "F70_discarded_once", discarded_once, ABUSE_SECONDS, 0, NULL },
+    {"F69_readers_come_and_go", readers_come_and_go, ABUSE_SECONDS, 0, NULL},
+    {"F70_discarded_once", discarded_once, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

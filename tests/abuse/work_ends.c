@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const unsigned pools[] = { 0, 1, 3 };
+static const unsigned pools[] = {0, 1, 3};
 #define EACH_POOL(n) for (unsigned n##_at = 0, n; n##_at < 3 && (n = pools[n##_at], true); n##_at++)
 
 /* What a task made went somewhere once: [0, made) are all there, nothing twice. */
@@ -25,9 +25,15 @@ enum whom { READER, TASK_ITSELF, POOL, WHOMS };
 static void cancel_it(async_pool *pool, async_reader *reader, enum whom whom)
 {
     switch (whom) {
-    case READER: WANT_STATUS(async_reader_cancel(reader), ASYNC_OK); break;
-    case TASK_ITSELF: WANT_STATUS(async_task_cancel(async_reader_task(reader)), ASYNC_OK); break;
-    default: WANT_STATUS(async_pool_cancel(pool), ASYNC_OK); break;
+    case READER:
+        WANT_STATUS(async_reader_cancel(reader), ASYNC_OK);
+        break;
+    case TASK_ITSELF:
+        WANT_STATUS(async_task_cancel(async_reader_task(reader)), ASYNC_OK);
+        break;
+    default:
+        WANT_STATUS(async_pool_cancel(pool), ASYNC_OK);
+        break;
     }
 }
 
@@ -35,9 +41,9 @@ static void cancel_it(async_pool *pool, async_reader *reader, enum whom whom)
 static void cancel_once(unsigned n, enum when when, enum whom whom)
 {
     enum { ITEMS = 400 };
-    gate           shut = { 0 };
+    gate           shut = {0};
     ledger         seen;
-    probe          p = { .lost = &seen };
+    probe          p = {.lost = &seen};
     static reading r;
     uint64_t       items[ITEMS + 1];
     size_t         got = 0;
@@ -52,9 +58,10 @@ static void cancel_once(unsigned n, enum when when, enum whom whom)
     async_reader *reader = TASK(pool, .source = range_of(0, ITEMS), .batch = batch_copy,
                                 .max_chunksize = 10, .min_count = 100, .discard = probe_discard,
                                 .release = probe_release, .context = &p);
-    async_status wanted = ASYNC_CANCELLED;
+    async_status  wanted = ASYNC_CANCELLED;
     switch (when) {
-    case BEFORE: break;
+    case BEFORE:
+        break;
     case DURING: /* a chunk stands in the middle of it */
     case PARKED:
         reading_start(&r, reader, ITEMS, async_forever());
@@ -73,13 +80,12 @@ static void cancel_once(unsigned n, enum when when, enum whom whom)
             wanted = ASYNC_END; /* what has ended stays as it ended */
         }
         break;
-    default: break;
+    default:
+        break;
     }
     cancel_it(pool, reader, whom);
     if (when == TWICE) {
-        for (unsigned i = 0; i < WHOMS; i++) {
-            cancel_it(pool, reader, (enum whom)i);
-        }
+        for (unsigned i = 0; i < WHOMS; i++) { cancel_it(pool, reader, (enum whom)i); }
     }
     gate_open(&shut);
     if (when == DURING || when == PARKED) {
@@ -100,9 +106,7 @@ static void cancel_once(unsigned n, enum when when, enum whom whom)
      * for when the cancel came. */
     WANT(atomic_load(&p.calls) <= calls + n);
     WANT_EQ(atomic_load(&p.released), 1);
-    if (when == BEFORE) {
-        WANT_EQ(calls, 0);
-    }
+    if (when == BEFORE) { WANT_EQ(calls, 0); }
     all_once(&seen, atomic_load(&p.items));
     ledger_free(&seen);
 }
@@ -113,17 +117,13 @@ static void cancel_plain(void)
     static reading r[4];
     async_writer  *writer;
     async_reader  *reader;
-    probe          p = { 0 };
+    probe          p = {0};
     uint64_t       item = 1;
     channel_of(&writer, &reader, 0, &p);
     write_numbers(writer, 0, 3);
     memset(r, 0, sizeof r);
-    for (unsigned i = 0; i < 4; i++) {
-        reading_start(&r[i], reader, 10, async_forever());
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        WANT(thread_asleep(&r[i].thread));
-    }
+    for (unsigned i = 0; i < 4; i++) { reading_start(&r[i], reader, 10, async_forever()); }
+    for (unsigned i = 0; i < 4; i++) { WANT(thread_asleep(&r[i].thread)); }
     WANT_STATUS(async_reader_cancel(reader), ASYNC_OK);
     size_t got = 0;
     for (unsigned i = 0; i < 4; i++) {
@@ -143,7 +143,8 @@ static void cancel_plain(void)
 static void cancel_at_any_time(void)
 {
     for (uint64_t round = abuse_rounds(12); round-- > 0;) {
-        EACH_POOL(n) {
+        EACH_POOL(n)
+        {
             for (unsigned when = 0; when < WHENS; when++) {
                 for (unsigned whom = 0; whom < WHOMS; whom++) {
                     cancel_once(n, (enum when)when, (enum whom)whom);
@@ -157,13 +158,13 @@ static void cancel_at_any_time(void)
 /* ---- F66 ---- */
 
 struct source {
-    uint64_t next, end, gives; /* items of one call, at most; 0: as asked */
-    uint64_t fail_at;          /* fails before this number, where code is not 0 */
-    int      code;
-    size_t   claims;           /* says it gave so many more than it was asked for */
-    gate    *gate;             /* stands there in its first call */
+    uint64_t    next, end, gives; /* items of one call, at most; 0: as asked */
+    uint64_t    fail_at;          /* fails before this number, where code is not 0 */
+    int         code;
+    size_t      claims; /* says it gave so many more than it was asked for */
+    gate       *gate;   /* stands there in its first call */
     atomic_uint calls, after;
-    bool     over;
+    bool        over;
 };
 
 static int source_next(void *items, size_t count, size_t *got, void *context)
@@ -171,9 +172,7 @@ static int source_next(void *items, size_t count, size_t *got, void *context)
     struct source *s = context;
     uint64_t      *to = items;
     size_t         made = 0, most = s->gives != 0 && s->gives < count ? s->gives : count;
-    if (atomic_fetch_add(&s->calls, 1) == 0 && s->gate != NULL) {
-        gate_pass(s->gate);
-    }
+    if (atomic_fetch_add(&s->calls, 1) == 0 && s->gate != NULL) { gate_pass(s->gate); }
     atomic_fetch_add(&s->after, s->over);
     while (made < most && s->next < s->end) {
         if (s->code != 0 && s->next == s->fail_at) {
@@ -192,9 +191,9 @@ static int source_next(void *items, size_t count, size_t *got, void *context)
 static void draw_from(struct source s, unsigned n, size_t chunk, async_order order, size_t wanted,
                       async_status status)
 {
-    async_source  from = async_source_from(source_next, &s, sizeof(uint64_t));
-    async_pool   *pool = pool_of(n);
-    ledger        seen;
+    async_source from = async_source_from(source_next, &s, sizeof(uint64_t));
+    async_pool  *pool = pool_of(n);
+    ledger       seen;
     ledger_make(&seen, 1000);
     async_reader *reader = TASK(pool, .source = &from, .batch = batch_copy, .name = "drawn",
                                 .max_chunksize = chunk, .order = order);
@@ -203,9 +202,7 @@ static void draw_from(struct source s, unsigned n, size_t chunk, async_order ord
     async_status  last;
     do {
         last = async_reader_read(reader, items, 30, &got, async_within_ms(SOON));
-        for (size_t i = 0; order == ASYNC_ORDERED && i < got; i++) {
-            WANT_EQ(items[i], sum + i);
-        }
+        for (size_t i = 0; order == ASYNC_ORDERED && i < got; i++) { WANT_EQ(items[i], sum + i); }
         ledger_add(&seen, items, got);
         sum += got;
     } while (last == ASYNC_OK);
@@ -228,8 +225,8 @@ static void draw_from(struct source s, unsigned n, size_t chunk, async_order ord
 /* While a source stands in its function, the other tasks of the pool go on. */
 static void one_source_stands(unsigned n)
 {
-    gate           shut = { 0 };
-    struct source  s = { .end = 20, .gate = &shut };
+    gate           shut = {0};
+    struct source  s = {.end = 20, .gate = &shut};
     async_source   from = async_source_from(source_next, &s, sizeof(uint64_t));
     async_pool    *pool = pool_of(n);
     async_reader  *still = TASK(pool, .source = &from, .each = each_add_one, .max_chunksize = 2);
@@ -253,20 +250,21 @@ static void one_source_stands(unsigned n)
 
 static void sources_that_misbehave(void)
 {
-    static const size_t chunks[] = { 1, 3, 7, 100, 0 };
+    static const size_t chunks[] = {1, 3, 7, 100, 0};
     for (uint64_t round = abuse_rounds(8); round-- > 0;) {
-        EACH_POOL(n) {
+        EACH_POOL(n)
+        {
             for (unsigned i = 0; i < 5; i++) {
                 async_order order = round % 2 == 0 ? ASYNC_ORDERED : ASYNC_UNORDERED;
                 for (uint64_t k = 0; k < 40; k += 1 + k / 3) {
                     /* it ends, or fails, at item k */
-                    draw_from((struct source){ .end = k }, n, chunks[i], order, k, ASYNC_END);
-                    draw_from((struct source){ .end = 100, .fail_at = k, .code = 7 }, n, chunks[i],
+                    draw_from((struct source){.end = k}, n, chunks[i], order, k, ASYNC_END);
+                    draw_from((struct source){.end = 100, .fail_at = k, .code = 7}, n, chunks[i],
                               order, k, ASYNC_FAILED);
                 }
             }
             /* more than it was asked for: it can't have put them anywhere */
-            draw_from((struct source){ .end = 100, .claims = 1 }, n, 10, ASYNC_ORDERED, 10,
+            draw_from((struct source){.end = 100, .claims = 1}, n, 10, ASYNC_ORDERED, 10,
                       ASYNC_FAILED);
             if (n != 1) { /* with one worker, that one stands in it */
                 one_source_stands(n);
@@ -289,16 +287,15 @@ static void fail_at(unsigned n, enum kind kind, size_t chunk, uint64_t k, async_
 {
     enum { ITEMS = 24 };
     ledger        seen;
-    probe         p = { .lost = &seen, .fail_value = k, .code = 5 };
+    probe         p = {.lost = &seen, .fail_value = k, .code = 5};
     async_pool   *pool = pool_of(n);
     async_reader *first = TASK(pool, .source = range_of(0, ITEMS), .name = "upstream",
                                .batch = batch_copy, .max_chunksize = chunk, .order = order);
-    async_reader *second = TASK(pool, .input = first, .name = "failing",
-                                .item_size = 8, .max_chunksize = chunk, .order = order,
-                                .batch = kind == BATCH ? batch_copy : NULL,
-                                .emit = kind == EMIT ? emit_some : NULL,
-                                .each = kind == EACH ? each_add_one : NULL,
-                                .discard = probe_discard, .context = &p);
+    async_reader *second = TASK(
+        pool, .input = first, .name = "failing", .item_size = 8, .max_chunksize = chunk,
+        .order = order, .batch = kind == BATCH ? batch_copy : NULL,
+        .emit = kind == EMIT ? emit_some : NULL, .each = kind == EACH ? each_add_one : NULL,
+        .discard = probe_discard, .context = &p);
     async_reader *last = TASK(pool, .input = second, .name = "last", .batch = batch_copy,
                               .max_chunksize = 5, .order = order);
     uint64_t      items[ITEMS + 1];
@@ -341,9 +338,10 @@ static void fail_at(unsigned n, enum kind kind, size_t chunk, uint64_t k, async_
 
 static void a_failure_at_every_item(void)
 {
-    static const size_t chunks[] = { 1, 4, 24, 0 };
+    static const size_t chunks[] = {1, 4, 24, 0};
     for (uint64_t round = abuse_rounds(4); round-- > 0;) {
-        EACH_POOL(n) {
+        EACH_POOL(n)
+        {
             for (unsigned kind = 0; kind < KINDS; kind++) {
                 for (unsigned c = 0; c < 4; c++) {
                     for (uint64_t k = 0; k < 24; k += round == 0 ? 1 : 3) {
@@ -357,12 +355,9 @@ static void a_failure_at_every_item(void)
 }
 
 static const watched rows[] = {
-    { "F58_cancel_at_any_time", cancel_at_any_time, ABUSE_SECONDS, 0, NULL },
-    { "F66_sources_that_misbehave", sources_that_misbehave, ABUSE_SECONDS, 0, NULL },
-    { "F67_a_failure_at_every_item", a_failure_at_every_item, ABUSE_SECONDS, 0, NULL },
+    {"F58_cancel_at_any_time", cancel_at_any_time, ABUSE_SECONDS, 0, NULL},
+    {"F66_sources_that_misbehave", sources_that_misbehave, ABUSE_SECONDS, 0, NULL},
+    {"F67_a_failure_at_every_item", a_failure_at_every_item, ABUSE_SECONDS, 0, NULL},
 };
 
-int main(int argc, char **argv)
-{
-    return WATCHED_MAIN(argc, argv, rows);
-}
+int main(int argc, char **argv) { return WATCHED_MAIN(argc, argv, rows); }

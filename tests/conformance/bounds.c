@@ -7,19 +7,15 @@
 
 enum { DEFAULT_CHUNK = 64 * 1024 / sizeof(uint64_t) };
 
-static size_t window_of(unsigned n)
-{
-    return 4 * ((size_t)n + 1);
-}
+static size_t window_of(unsigned n) { return 4 * ((size_t)n + 1); }
 
 /* K9: read_all streams in chunks: without a max_chunksize, of 64 KiB of items. */
 TestEachSize(K, K9_read_all_streams_in_chunks_of_64_KiB)
 {
     enum { COUNT = 100000 };
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
-    async_reader *r = TASK(pool, .source = range_of(0, COUNT), .batch = batch_copy,
-                           .context = &p);
+    probe         p = {0};
+    async_reader *r = TASK(pool, .source = range_of(0, COUNT), .batch = batch_copy, .context = &p);
     size_t        count;
     uint64_t     *items = read_rest(r, &count);
     CHECK_EQ(count, COUNT);
@@ -42,7 +38,7 @@ TestEachSize(K, K9_a_chain_streams_too)
 {
     enum { COUNT = 1 << 20 };
     async_pool   *pool = pool_of(n);
-    probe         p[3] = { 0 };
+    probe         p[3] = {0};
     async_reader *r = TASK(pool, .source = range_of(0, COUNT), .batch = batch_copy,
                            .context = &p[0]);
     for (unsigned i = 1; i < 3; i++) {
@@ -80,11 +76,9 @@ static int copy_big(const void *in, void *out, size_t count, size_t *done, void 
 TestEachSize(K, K9_an_item_of_more_than_64_KiB_is_a_chunk)
 {
     static unsigned char big[BIG_COUNT][BIG_ITEM];
-    for (unsigned i = 0; i < BIG_COUNT; i++) {
-        memset(big[i], (int)i + 1, BIG_ITEM);
-    }
+    for (unsigned i = 0; i < BIG_COUNT; i++) { memset(big[i], (int)i + 1, BIG_ITEM); }
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     async_source  source = async_source_array(big, BIG_COUNT, BIG_ITEM);
     async_reader *r = TASK(pool, .source = &source, .batch = copy_big, .context = &p,
                            .order = ASYNC_ORDERED);
@@ -94,9 +88,7 @@ TestEachSize(K, K9_an_item_of_more_than_64_KiB_is_a_chunk)
     CHECK_EQ(count, BIG_COUNT);
     cr_assert(memcmp(items, big, sizeof big) == 0, "[%s]", expect_note);
     CHECK_EQ(atomic_load(&p.logged), BIG_COUNT);
-    for (unsigned i = 0; i < BIG_COUNT; i++) {
-        CHECK_EQ(p.log[i], 1);
-    }
+    for (unsigned i = 0; i < BIG_COUNT; i++) { CHECK_EQ(p.log[i], 1); }
     async_free(items);
     async_reader_release(r);
     pool_end(pool);
@@ -157,14 +149,14 @@ TestEachSize(K, K11_unbounded_demand_is_bounded_by_the_window)
     for (unsigned window = 0; window <= 6; window += 3) {
         NOTE("N = %u, window %u", n, window);
         size_t             limit = window != 0 ? window : window_of(n);
-        async_pool_options options = { .window = window };
+        async_pool_options options = {.window = window};
         async_pool        *pool = NULL;
         async_reader      *tasks[TASKS];
-        probe              p[TASKS] = { 0 };
+        probe              p[TASKS] = {0};
         CHECK_STATUS(async_pool_create(&pool, n, &options), ASYNC_OK);
         for (unsigned i = 0; i < TASKS; i++) {
-            async_task_options task = { .batch = batch_copy, .context = &p[i],
-                                        .max_chunksize = CHUNK };
+            async_task_options task = {
+                .batch = batch_copy, .context = &p[i], .max_chunksize = CHUNK};
             if (i == 0) {
                 task.source = range_of(0, 1000000);
             } else {
@@ -174,17 +166,14 @@ TestEachSize(K, K11_unbounded_demand_is_bounded_by_the_window)
         }
         held_sink_start(&sink, tasks[TASKS - 1], &p[0]);
         for (unsigned i = 0; i < TASKS; i++) {
-            size_t           taken = i + 1 < TASKS ? atomic_load(&p[i + 1].items)
-                                                   : atomic_load(&sink.items);
-            size_t           most = (i + 1 < TASKS ? limit + n : limit) * CHUNK;
+            size_t taken = i + 1 < TASKS ? atomic_load(&p[i + 1].items) : atomic_load(&sink.items);
+            size_t most = (i + 1 < TASKS ? limit + n : limit) * CHUNK;
             async_task_stats stats = counts_of(tasks[i]);
             CHECK_LE(atomic_load(&p[i].items) - taken, most);
             CHECK_LE(stats.ready + stats.in_flight, most);
         }
         held_sink_end(&sink);
-        for (unsigned i = 0; i < TASKS; i++) {
-            async_reader_release(tasks[i]);
-        }
+        for (unsigned i = 0; i < TASKS; i++) { async_reader_release(tasks[i]); }
         pool_end(pool);
     }
 }
@@ -195,9 +184,9 @@ TestEachSize(K, K11_emit_tasks_add_what_their_running_chunks_give_out)
     enum { CHUNK = 10 };
     static held_sink sink;
     async_pool      *pool = pool_of(n);
-    probe            p = { 0 };
-    async_reader    *r = TASK(pool, .source = range_of(0, 1000000), .emit = emit_pair,
-                              .context = &p, .max_chunksize = CHUNK);
+    probe            p = {0};
+    async_reader *r = TASK(pool, .source = range_of(0, 1000000), .emit = emit_pair, .context = &p,
+                           .max_chunksize = CHUNK);
     held_sink_start(&sink, r, &p);
     size_t running = n == 0 ? 1 : n;
     CHECK_LE(2 * atomic_load(&p.items) - atomic_load(&sink.items),
@@ -214,14 +203,11 @@ TestEachSize(K, K11_bounded_demand)
     static reading blocked[READERS];
     memset(blocked, 0, sizeof blocked);
     async_pool   *pool = pool_of(n);
-    gate          g = { 0 };
-    probe         p = { .hold = &g };
-    async_reader *r = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,
-                           .context = &p, .min_count = MIN, .max_chunksize = CHUNK,
-                           .max_parallel = 1);
-    for (unsigned i = 0; i < READERS; i++) {
-        reading_start(&blocked[i], r, EACH, async_forever());
-    }
+    gate          g = {0};
+    probe         p = {.hold = &g};
+    async_reader *r = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy, .context = &p,
+                           .min_count = MIN, .max_chunksize = CHUNK, .max_parallel = 1);
+    for (unsigned i = 0; i < READERS; i++) { reading_start(&blocked[i], r, EACH, async_forever()); }
     CHECK_SOON(counts_of(r).asked == READERS * EACH);
     gate_arrived(&g, 1);
     sleep_ms(5);
@@ -257,8 +243,8 @@ static int sink_count(const void *items, size_t count, void *context)
 TestEachSize(K, K11_memory_of_a_stream)
 {
     enum { COUNT = 1 << 22, CHUNK = 1000, TASKS = 2, SPARE = 1 << 20 };
-    arena         a = { 0 };
-    async_pool   *pool = arena_pool(&a, n, NULL);
+    arena       a = {0};
+    async_pool *pool = arena_pool(&a, n, NULL);
     CHECK(pool != NULL);
     async_reader *first = TASK(pool, .source = range_of(0, COUNT), .batch = batch_copy,
                                .max_chunksize = CHUNK);
@@ -282,7 +268,7 @@ TestEachSize(K, K11_memory_of_a_stream)
 /* Where the items of a task's calls lie. */
 typedef struct places {
     probe                probe;
-    atomic_uintptr_t     out[64];  /* by the first item's number / 10 */
+    atomic_uintptr_t     out[64];   /* by the first item's number / 10 */
     atomic_uintptr_t     low, high; /* of all inputs */
     atomic_uint_fast64_t copied;    /* calls whose input is not where `from` put it */
     struct places       *from;
@@ -296,11 +282,9 @@ static int placed_batch(const void *in, void *out, size_t count, size_t *done, v
     batch_copy(in, out, count, done, &p->probe);
     atomic_store(&p->out[from[0] / 10 % 64], (uintptr_t)out);
     seen = atomic_load(&p->low);
-    while ((seen == 0 || low < seen) && !atomic_compare_exchange_weak(&p->low, &seen, low)) {
-    }
+    while ((seen == 0 || low < seen) && !atomic_compare_exchange_weak(&p->low, &seen, low)) {}
     seen = atomic_load(&p->high);
-    while (high > seen && !atomic_compare_exchange_weak(&p->high, &seen, high)) {
-    }
+    while (high > seen && !atomic_compare_exchange_weak(&p->high, &seen, high)) {}
     if (p->from != NULL) {
         bool there = from[0] % 10 == 0 && atomic_load(&p->from->out[from[0] / 10 % 64]) == low;
         atomic_fetch_add(&p->copied, !there);
@@ -313,7 +297,7 @@ TestEachSize(K, K12_a_big_chunk_feeds_small_ones)
 {
     enum { COUNT = 600, CHUNK = 10 };
     async_pool   *pool = pool_of(n);
-    places        a = { .low = 0 }, b = { .low = 0, .probe.together = n < 2 ? 1 : 2 };
+    places        a = {.low = 0}, b = {.low = 0, .probe.together = n < 2 ? 1 : 2};
     uint64_t      items[COUNT];
     async_reader *first = TASK(pool, .source = range_of(0, 10000), .batch = placed_batch,
                                .context = &a);
@@ -336,7 +320,7 @@ TestEachSize(K, K12_small_chunks_join)
 {
     enum { COUNT = 600, CHUNK = 7 };
     async_pool   *pool = pool_of(n);
-    probe         a = { .together = n < 2 ? 1 : 2 }, b = { 0 };
+    probe         a = {.together = n < 2 ? 1 : 2}, b = {0};
     uint64_t      items[COUNT];
     async_reader *first = TASK(pool, .source = range_of(0, 10000), .batch = batch_copy,
                                .context = &a, .max_chunksize = CHUNK);
@@ -357,8 +341,8 @@ TestEachSize(K, K12_equal_chunks_are_not_copied)
 {
     enum { COUNT = 600, CHUNK = 10 };
     async_pool   *pool = pool_of(n);
-    places        a = { .low = 0 }, b = { .low = 0, .from = &a };
-    async_view    view = { 0 };
+    places        a = {.low = 0}, b = {.low = 0, .from = &a};
+    async_view    view = {0};
     uint64_t      items[COUNT];
     async_reader *first = TASK(pool, .source = range_of(0, 10000), .batch = placed_batch,
                                .context = &a, .max_chunksize = CHUNK);

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 
 #define WAYS 3
-static const char *const ways[WAYS] = { "task", "reader", "pool" };
+static const char *const ways[WAYS] = {"task", "reader", "pool"};
 
 static async_status cancel(unsigned way, async_reader *reader)
 {
@@ -28,10 +28,10 @@ static async_status upstream_status(async_reader *reader)
 /* One call of each way of reading, which blocks. */
 typedef struct blocked {
     async_reader *reader;
-    unsigned way;
-    async_status status;
-    size_t got;
-    thread thread;
+    unsigned      way;
+    async_status  status;
+    size_t        got;
+    thread        thread;
 } blocked;
 
 static int count_items(const void *items, size_t count, void *context)
@@ -43,10 +43,10 @@ static int count_items(const void *items, size_t count, void *context)
 
 static void blocked_body(void *arg)
 {
-    blocked *b = arg;
-    uint64_t items[8];
-    void *all = NULL;
-    async_view view = { 0 };
+    blocked   *b = arg;
+    uint64_t   items[8];
+    void      *all = NULL;
+    async_view view = {0};
     switch (b->way) {
     case 0:
         b->status = async_reader_read(b->reader, items, 8, &b->got, async_forever());
@@ -75,19 +75,18 @@ static void blocked_body(void *arg)
 Test(X, X10_wakes_all_readers)
 {
     for (unsigned way = 0; way < WAYS; way++) {
-        EACH_SIZE(n)
-        {
-            async_pool *pool = pool_of(n);
+        EACH_SIZE (n) {
+            async_pool   *pool = pool_of(n);
             async_writer *writer;
             async_reader *plain, *a, *b;
-            blocked r[READERS];
-            uint64_t item = 7;
-            size_t got = 99;
+            blocked       r[READERS];
+            uint64_t      item = 7;
+            size_t        got = 99;
             channel_of(&writer, &plain, 0, NULL);
             a = TASK(pool, .input = plain, .each = each_twice);
             b = TASK(pool, .input = a);
             for (unsigned i = 0; i < READERS; i++) {
-                r[i] = (blocked){ .reader = b, .way = i };
+                r[i] = (blocked){.reader = b, .way = i};
                 thread_start(&r[i].thread, blocked_body, &r[i]);
                 cr_assert(thread_asleep(&r[i].thread));
             }
@@ -111,9 +110,7 @@ Test(X, X10_wakes_all_readers)
             /* what is upstream: only cancelled where that was said */
             cr_assert_eq(async_writer_closed(writer), way == 1, "%s", ways[way]);
             cr_assert_eq(async_task_done(async_reader_task(a)), way != 0, "%s", ways[way]);
-            if (way != 1) {
-                write_numbers(writer, 21, 1);
-            }
+            if (way != 1) { write_numbers(writer, 21, 1); }
             async_status status = async_reader_read(a, &item, 1, &got, async_forever());
             cr_assert_eq(status, way == 0 ? ASYNC_OK : ASYNC_CANCELLED);
             cr_assert(way != 0 || item == 42);
@@ -136,16 +133,15 @@ Test(X, X10_wakes_all_readers)
 Test(X, X10_wakes_writers_upstream)
 {
     for (unsigned direct = 0; direct < 2; direct++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             ledger lost;
             ledger_make(&lost, 300);
-            probe p = { .lost = &lost };
-            async_pool *pool = pool_of(n);
+            probe         p = {.lost = &lost};
+            async_pool   *pool = pool_of(n);
             async_writer *writer;
             async_reader *plain, *a, *b;
-            writing *w = calloc(3, sizeof *w);
-            size_t sum = 0;
+            writing      *w = calloc(3, sizeof *w);
+            size_t        sum = 0;
             cr_assert_not_null(w);
             channel_of(&writer, &plain, 2, &p);
             a = TASK(pool, .input = plain);
@@ -167,7 +163,7 @@ Test(X, X10_wakes_writers_upstream)
             for (unsigned i = 0; i < 3; i++) {
                 cr_assert_eq(ledger_count(&lost, 100 * i, 100 * i + w[i].written, 1), w[i].written);
             }
-            uint64_t item;
+            uint64_t     item;
             async_status status = async_reader_read(plain, &item, 1, NULL, async_forever());
             cr_assert_eq(status, ASYNC_CANCELLED);
             status = async_reader_read(b, &item, 1, NULL, async_forever());
@@ -189,19 +185,18 @@ Test(X, X10_wakes_writers_upstream)
 Test(X, X10_starts_nothing_more)
 {
     for (unsigned way = 0; way < WAYS; way++) {
-        EACH_SIZE(n)
-        {
-            gate shut = { 0 };
-            ledger lost;
+        EACH_SIZE (n) {
+            gate     shut = {0};
+            ledger   lost;
             unsigned running = n > 0 ? n : 1;
             ledger_make(&lost, 1001);
-            probe p = { .hold = &shut, .lost = &lost };
-            async_pool *pool = pool_of(n);
+            probe         p = {.hold = &shut, .lost = &lost};
+            async_pool   *pool = pool_of(n);
             async_reader *reader = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                                         .context = &p, .discard = probe_discard,
                                         .release = probe_release, .max_chunksize = 1,
                                         .order = way == 1 ? ASYNC_ORDERED : ASYNC_UNORDERED);
-            reading *r = calloc(1, sizeof *r);
+            reading      *r = calloc(1, sizeof *r);
             cr_assert_not_null(r);
             reading_start(r, reader, 900, async_forever());
             gate_arrived(&shut, running);
@@ -231,7 +226,7 @@ Test(X, X10_starts_nothing_more)
 }
 
 typedef struct asking {
-    gate begun;
+    gate        begun;
     atomic_bool at_first, at_last;
 } asking;
 
@@ -241,9 +236,7 @@ static int ask_until_it_stops(const void *in, void *out, void *context)
     atomic_store(&a->at_first, async_stopping());
     atomic_fetch_add(&a->begun.waiting, 1);
     uint64_t end = now_ms() + SOON;
-    while (!async_stopping() && now_ms() < end) {
-        sleep_us(100);
-    }
+    while (!async_stopping() && now_ms() < end) { sleep_us(100); }
     atomic_store(&a->at_last, async_stopping());
     *(uint64_t *)out = *(const uint64_t *)in;
     return 0;
@@ -254,14 +247,13 @@ Test(X, X10_a_function_can_ask)
 {
     cr_assert_not(async_stopping());
     for (unsigned way = 0; way < WAYS; way++) {
-        EACH_SIZE(n)
-        {
-            asking ask = { .at_first = true };
-            async_pool *pool = pool_of(n);
+        EACH_SIZE (n) {
+            asking        ask = {.at_first = true};
+            async_pool   *pool = pool_of(n);
             async_reader *reader = TASK(pool, .source = range_of(0, 5), .max_chunksize = 5,
                                         .each = ask_until_it_stops, .context = &ask,
                                         .max_parallel = 1);
-            reading *r = calloc(1, sizeof *r);
+            reading      *r = calloc(1, sizeof *r);
             cr_assert_not_null(r);
             reading_start(r, reader, 5, async_forever());
             gate_arrived(&ask.begun, 1);
@@ -278,11 +270,11 @@ Test(X, X10_a_function_can_ask)
 }
 
 typedef struct insider {
-    unsigned way;
+    unsigned      way;
     async_reader *reader;
-    atomic_uint calls;
-    async_status status;
-    atomic_bool returned; /* from the cancel */
+    atomic_uint   calls;
+    async_status  status;
+    atomic_bool   returned; /* from the cancel */
 } insider;
 
 static int cancel_at_five(const void *in, void *out, void *context)
@@ -303,9 +295,8 @@ Test(X, X10_from_inside_a_task)
 {
     for (unsigned way = 0; way < WAYS; way++) {
         for (unsigned of_last = 0; of_last < 2; of_last++) {
-            EACH_SIZE(n)
-            {
-                insider i = { .way = way, .status = ASYNC_SYSTEM };
+            EACH_SIZE (n) {
+                insider     i = {.way = way, .status = ASYNC_SYSTEM};
                 async_pool *pool = pool_of(n);
                 /* more than `b` asks for, or all may be taken before the cancel comes */
                 async_reader *a = TASK(pool, .source = range_of(0, 2000), .each = cancel_at_five,
@@ -313,7 +304,7 @@ Test(X, X10_from_inside_a_task)
                 async_reader *b = TASK(pool, .input = a, .max_chunksize = 1);
                 i.reader = of_last ? b : a;
                 uint64_t *items = malloc(1000 * sizeof *items);
-                size_t got = 99;
+                size_t    got = 99;
                 cr_assert_not_null(items);
                 async_status status = async_reader_read(b, items, 1000, &got, async_forever());
                 cr_assert_eq(status, ASYNC_CANCELLED, "%s, N = %u: %s", ways[way], n,
@@ -363,16 +354,15 @@ Test(X, X10_from_a_callback)
 {
     for (unsigned way = 0; way < WAYS; way++) {
         for (unsigned where = 0; where < 3; where++) {
-            EACH_SIZE(n)
-            {
-                probe p = { 0 };
-                insider i = { .way = way, .status = ASYNC_SYSTEM };
-                async_pool *pool = pool_of(n);
+            EACH_SIZE (n) {
+                probe         p = {0};
+                insider       i = {.way = way, .status = ASYNC_SYSTEM};
+                async_pool   *pool = pool_of(n);
                 async_reader *reader = TASK(pool, .source = range_of(0, 1000), .each = each_twice,
                                             .context = &p, .max_chunksize = 10,
                                             .order = ASYNC_ORDERED);
-                uint64_t items[10];
-                size_t got = 99;
+                uint64_t      items[10];
+                size_t        got = 99;
                 i.reader = reader;
                 async_status status;
                 switch (where) {
@@ -415,16 +405,15 @@ Test(X, X10_from_a_callback)
 /* X10: further down a reader gets what its task has, then CANCELLED; no END, and no block. */
 Test(X, X10_further_down)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
-        probe p = { 0 };
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
+        probe         p = {0};
         async_reader *a = TASK(pool, .source = range_of(0, 100), .context = &p,
                                .discard = probe_discard, .min_count = 25);
         async_reader *b = TASK(pool, .input = a, .each = each_twice, .min_count = 10);
         async_reader *c = TASK(pool, .input = b, .each = each_add_one);
-        uint64_t items[20];
-        size_t got = 0;
+        uint64_t      items[20];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(b, items, 3, &got, async_forever()), ASYNC_OK);
         /* M is the largest min_count of the task and of everything upstream of it */
         cr_assert(UNTIL(SOON, async_reader_ready(b) == 22), "N = %u: %zu", n,
@@ -439,7 +428,7 @@ Test(X, X10_further_down)
         status = async_reader_read(b, items, 20, &got, async_forever());
         cr_assert_eq(status, ASYNC_CANCELLED);
         cr_assert_leq(got, 10);
-        size_t more = 0;
+        size_t   more = 0;
         uint64_t rest[20];
         status = async_reader_read(c, rest, 20, &more, async_forever());
         cr_assert_eq(status, ASYNC_CANCELLED);
@@ -454,9 +443,9 @@ Test(X, X10_further_down)
 
 typedef struct canceller {
     async_reader *reader;
-    gate *start;
-    unsigned way;
-    thread thread;
+    gate         *start;
+    unsigned      way;
+    thread        thread;
 } canceller;
 
 static void cancel_body(void *arg)
@@ -472,47 +461,40 @@ static void cancel_body(void *arg)
 Test(X, X10_at_any_moment)
 {
     for (unsigned round = 0; round < 25; round++) {
-        EACH_SIZE(n)
-        {
-            gate start = { 0 };
+        EACH_SIZE (n) {
+            gate   start = {0};
             ledger lost;
             ledger_make(&lost, 20001);
-            probe p = { .lost = &lost };
-            async_pool *pool = pool_of(n);
+            probe         p = {.lost = &lost};
+            async_pool   *pool = pool_of(n);
             async_reader *a = TASK(pool, .source = range_of(0, 20000), .max_chunksize = 3);
             async_reader *b = TASK(pool, .input = a, .batch = batch_add_one, .context = &p,
                                    .discard = probe_discard, .max_chunksize = 1 + round % 5,
                                    .order = round % 2 == 0 ? ASYNC_ORDERED : ASYNC_UNORDERED);
-            canceller c[WAYS];
-            reading *r = calloc(2, sizeof *r);
+            canceller     c[WAYS];
+            reading      *r = calloc(2, sizeof *r);
             cr_assert_not_null(r);
             for (unsigned i = 0; i < WAYS; i++) {
-                c[i] = (canceller){ .reader = b, .start = &start, .way = (i + round) % WAYS };
+                c[i] = (canceller){.reader = b, .start = &start, .way = (i + round) % WAYS};
                 thread_start(&c[i].thread, cancel_body, &c[i]);
             }
             gate_arrived(&start, WAYS);
-            for (unsigned i = 0; i < 2; i++) {
-                reading_start(&r[i], b, 1000, async_forever());
-            }
+            for (unsigned i = 0; i < 2; i++) { reading_start(&r[i], b, 1000, async_forever()); }
             sleep_us(round * 20);
             gate_open(&start);
-            for (unsigned i = 0; i < WAYS; i++) {
-                thread_join(&c[i].thread);
-            }
+            for (unsigned i = 0; i < WAYS; i++) { thread_join(&c[i].thread); }
             for (unsigned i = 0; i < 2; i++) {
                 cr_assert(thread_join_within(&r[i].thread, SOON), "N = %u, round %u", n, round);
                 cr_assert(r[i].status == ASYNC_CANCELLED ||
                           (r[i].status == ASYNC_OK && r[i].got == 1000));
             }
-            uint64_t item;
+            uint64_t     item;
             async_status status = async_reader_read(b, &item, 1, NULL, async_forever());
             cr_assert_eq(status, ASYNC_CANCELLED);
             async_reader_release(a);
             async_reader_release(b);
             pool_end(pool);
-            for (unsigned i = 0; i < 2; i++) {
-                ledger_add(&lost, r[i].items, r[i].got);
-            }
+            for (unsigned i = 0; i < 2; i++) { ledger_add(&lost, r[i].items, r[i].got); }
             cr_assert_eq(ledger_count(&lost, 0, 20001, 0) + ledger_count(&lost, 0, 20001, 1),
                          20001);
             cr_assert_eq(ledger_count(&lost, 0, 20001, 1), atomic_load(&p.items), "N = %u", n);

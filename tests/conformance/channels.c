@@ -11,7 +11,7 @@
 /* Values of writer w: w * PER_WRITER + 0, 1, 2, … */
 #define PER_WRITER ((uint64_t)6000)
 
-static const size_t capacities[] = { 0, 1, 5, 64 };
+static const size_t capacities[] = {0, 1, 5, 64};
 #define EACH_CAPACITY(c)                                                                           \
     for (size_t c##_at = 0, c = capacities[0]; c##_at < sizeof capacities / sizeof capacities[0];  \
          c##_at++, c = c##_at < sizeof capacities / sizeof capacities[0] ? capacities[c##_at] : 0)
@@ -31,8 +31,8 @@ Test(C, C1_one_writer_one_reader)
             writing_start(sent, writer, first, size, async_forever());
             first += size;
             for (size_t left = size, piece = 1; left > 0; piece = piece % 5 + 1) {
-                uint64_t items[5];
-                size_t got = 0, want = left < piece ? left : piece;
+                uint64_t     items[5];
+                size_t       got = 0, want = left < piece ? left : piece;
                 async_status status = async_reader_read(reader, items, want, &got, async_forever());
                 cr_assert_eq(status, ASYNC_OK);
                 cr_assert_eq(got, want);
@@ -63,8 +63,8 @@ Test(C, C1_writes_one_after_the_other)
         channel_of(&writer, &reader, capacity, NULL);
         uint64_t next = 0, first = 0;
         for (size_t round = 0; round < 60; round++) {
-            size_t size = capacity == 1 ? 1 : 2;
-            writing a = { 0 }, b = { 0 };
+            size_t  size = capacity == 1 ? 1 : 2;
+            writing a = {0}, b = {0};
             writing_start(&a, writer, first, size, async_forever());
             thread_join(&a.thread);
             if (capacity != 1) {
@@ -89,28 +89,26 @@ Test(C, C1_writes_one_after_the_other)
 typedef struct crowd {
     async_writer *writer;
     async_reader *reader;
-    gate start;
-    ledger written, read;
-    atomic_uint out_of_order, bad_status, kinds;
+    gate          start;
+    ledger        written, read;
+    atomic_uint   out_of_order, bad_status, kinds;
 } crowd;
 
 typedef struct member {
-    crowd *all;
+    crowd   *all;
     unsigned number;
-    thread thread;
+    thread   thread;
 } member;
 
 static void write_in_batches(void *arg)
 {
-    member *me = arg;
-    crowd *all = me->all;
+    member  *me = arg;
+    crowd   *all = me->all;
     uint64_t items[16], next = me->number * PER_WRITER, end = next + PER_WRITER;
     gate_pass(&all->start);
     for (size_t size = 1; next < end; size = size % 13 + 1) {
         size_t n = end - next < size ? (size_t)(end - next) : size, written = 0;
-        for (size_t i = 0; i < n; i++) {
-            items[i] = next++;
-        }
+        for (size_t i = 0; i < n; i++) { items[i] = next++; }
         if (async_writer_write(all->writer, items, n, &written, async_forever()) != ASYNC_OK ||
             written != n) {
             atomic_fetch_add(&all->bad_status, 1);
@@ -135,9 +133,9 @@ static void look_at(crowd *all, uint64_t *last, const uint64_t *items, size_t co
 
 static void read_in_batches(void *arg)
 {
-    member *me = arg;
-    crowd *all = me->all;
-    uint64_t items[16], last[WRITERS] = { 0 };
+    member      *me = arg;
+    crowd       *all = me->all;
+    uint64_t     items[16], last[WRITERS] = {0};
     async_status status = ASYNC_OK;
     gate_pass(&all->start);
     for (size_t size = 1 + me->number; status == ASYNC_OK; size = size % 11 + 1) {
@@ -148,9 +146,7 @@ static void read_in_batches(void *arg)
         }
         look_at(all, last, items, got);
     }
-    if (status != ASYNC_END) {
-        atomic_fetch_add(&all->bad_status, 1);
-    }
+    if (status != ASYNC_END) { atomic_fetch_add(&all->bad_status, 1); }
 }
 
 static void crowd_make(crowd *all, size_t capacity)
@@ -174,21 +170,17 @@ static void crowd_run(crowd *all, void (*write)(void *), void (*read)(void *))
 {
     member writers[WRITERS], readers[READERS];
     for (unsigned i = 0; i < READERS; i++) {
-        readers[i] = (member){ .all = all, .number = i };
+        readers[i] = (member){.all = all, .number = i};
         thread_start(&readers[i].thread, read, &readers[i]);
     }
     for (unsigned i = 0; i < WRITERS; i++) {
-        writers[i] = (member){ .all = all, .number = i };
+        writers[i] = (member){.all = all, .number = i};
         thread_start(&writers[i].thread, write, &writers[i]);
     }
     gate_open(&all->start);
-    for (unsigned i = 0; i < WRITERS; i++) {
-        thread_join(&writers[i].thread);
-    }
+    for (unsigned i = 0; i < WRITERS; i++) { thread_join(&writers[i].thread); }
     cr_assert_eq(async_writer_close(all->writer), ASYNC_OK);
-    for (unsigned i = 0; i < READERS; i++) {
-        thread_join(&readers[i].thread);
-    }
+    for (unsigned i = 0; i < READERS; i++) { thread_join(&readers[i].thread); }
 }
 
 /* C1, C9: each writer's own order holds at each reader; each item goes to exactly one of them. */
@@ -210,31 +202,27 @@ Test(C, C1_C9_each_writers_order_at_each_reader)
 /* Writes as full as it can without waiting, or for a short time; gives up what was not accepted. */
 static void write_what_fits(void *arg)
 {
-    member *me = arg;
-    crowd *all = me->all;
+    member  *me = arg;
+    crowd   *all = me->all;
     uint64_t items[16], next = me->number * PER_WRITER, end = next + PER_WRITER;
     gate_pass(&all->start);
     for (size_t size = 1; next < end; size = size % 13 + 1) {
         size_t n = end - next < size ? (size_t)(end - next) : size, written = 99;
-        for (size_t i = 0; i < n; i++) {
-            items[i] = next++;
-        }
-        async_wait wait = size % 3 == 0 ? async_within_ms(1) : async_now();
+        for (size_t i = 0; i < n; i++) { items[i] = next++; }
+        async_wait   wait = size % 3 == 0 ? async_within_ms(1) : async_now();
         async_status status = async_writer_write(all->writer, items, n, &written, wait);
         if (written > n || (status == ASYNC_OK) != (written == n) ||
             (status != ASYNC_OK && status != ASYNC_TIMEOUT)) {
             atomic_fetch_add(&all->bad_status, 1);
             return;
         }
-        if (status == ASYNC_TIMEOUT) {
-            atomic_fetch_or(&all->kinds, 16);
-        }
+        if (status == ASYNC_TIMEOUT) { atomic_fetch_or(&all->kinds, 16); }
         ledger_add(&all->written, items, written);
     }
 }
 
 typedef struct sight {
-    crowd *all;
+    crowd    *all;
     uint64_t *last;
 } sight;
 
@@ -248,16 +236,16 @@ static int look_at_sink(const void *items, size_t count, void *context)
 /* Reads with every call there is. */
 static void read_in_all_ways(void *arg)
 {
-    member *me = arg;
-    crowd *all = me->all;
-    uint64_t items[16], last[WRITERS] = { 0 };
+    member      *me = arg;
+    crowd       *all = me->all;
+    uint64_t     items[16], last[WRITERS] = {0};
     async_status status = ASYNC_OK;
-    sight s = { all, last };
+    sight        s = {all, last};
     gate_pass(&all->start);
     for (unsigned turn = me->number; status == ASYNC_OK || status == ASYNC_TIMEOUT; turn++) {
-        size_t got = 0;
-        void *rest = NULL;
-        async_view view = { 0 };
+        size_t     got = 0;
+        void      *rest = NULL;
+        async_view view = {0};
         switch (turn % 6) {
         case 0:
             status = async_reader_read(all->reader, items, 5, &got, async_now());
@@ -287,13 +275,9 @@ static void read_in_all_ways(void *arg)
             status = status == ASYNC_OK ? ASYNC_END : status;
             break;
         }
-        if (got > 0) {
-            atomic_fetch_or(&all->kinds, 1u << (turn % 6 == 3));
-        }
+        if (got > 0) { atomic_fetch_or(&all->kinds, 1u << (turn % 6 == 3)); }
     }
-    if (status != ASYNC_END) {
-        atomic_fetch_add(&all->bad_status, 1);
-    }
+    if (status != ASYNC_END) { atomic_fetch_add(&all->bad_status, 1); }
 }
 
 /* C9: of a write, exactly the first *written items come out, once, whatever the status; the others
@@ -325,8 +309,8 @@ Test(C, C8_ok_means_exactly_the_count)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t items[16];
-    size_t got = 99;
+    uint64_t      items[16];
+    size_t        got = 99;
     channel_of(&writer, &reader, 0, NULL);
     cr_assert_eq(async_reader_read(reader, items, 0, &got, async_forever()), ASYNC_OK);
     cr_assert_eq(got, 0);
@@ -339,9 +323,7 @@ Test(C, C8_ok_means_exactly_the_count)
     cr_assert_eq(got, 3);
     cr_assert_eq(async_reader_read(reader, items + 3, 6, &got, async_now()), ASYNC_TIMEOUT);
     cr_assert_eq(got, 5);
-    for (uint64_t i = 0; i < 8; i++) {
-        cr_assert_eq(items[i], i);
-    }
+    for (uint64_t i = 0; i < 8; i++) { cr_assert_eq(items[i], i); }
 
     /* got may be NULL */
     write_numbers(writer, 8, 2);
@@ -375,7 +357,7 @@ Test(C, C8_borrow_may_be_shorter)
 {
     async_writer *writer;
     async_reader *reader;
-    async_view view = { 0 };
+    async_view    view = {0};
     channel_of(&writer, &reader, 0, NULL);
     cr_assert_eq(async_reader_borrow(reader, &view, 4, async_now()), ASYNC_TIMEOUT);
     cr_assert_eq(view.count, 0);
@@ -404,9 +386,7 @@ static int stop_at_seven(const void *items, size_t count, void *context)
 {
     uint64_t *next = context;
     for (size_t i = 0; i < count; i++) {
-        if (((const uint64_t *)items)[i] != (*next)++) {
-            return 1;
-        }
+        if (((const uint64_t *)items)[i] != (*next)++) { return 1; }
     }
     return *next < 7 ? ASYNC_CONTINUE : ASYNC_STOP;
 }
@@ -416,9 +396,9 @@ Test(C, C8_all_is_ok_at_the_end)
 {
     async_writer *writer;
     async_reader *reader;
-    void *rest = NULL;
-    size_t count = 0;
-    uint64_t next = 0;
+    void         *rest = NULL;
+    size_t        count = 0;
+    uint64_t      next = 0;
     channel_of(&writer, &reader, 0, NULL);
     write_numbers(writer, 0, 5);
     cr_assert_eq(async_reader_read_all(reader, &rest, &count, async_now()), ASYNC_TIMEOUT);

@@ -10,8 +10,8 @@ Test(C, C10_counts_are_unsigned)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t items[8] = { 0 };
-    size_t count = 99;
+    uint64_t      items[8] = {0};
+    size_t        count = 99;
     channel_of(&writer, &reader, 0, NULL);
     async_status status = async_writer_write(writer, items, (size_t)-1, &count, async_now());
     cr_assert_eq(status, ASYNC_INVALID);
@@ -33,13 +33,13 @@ Test(C, C10_counts_are_unsigned)
 /* C10: a wait of the largest number is a long wait, not an error and not none. */
 Test(C, C10_the_longest_wait_is_forever)
 {
-    const async_wait longest[] = { async_per_item_ms(UINT64_MAX), async_within_ms(UINT64_MAX),
-                                   async_until_ns(UINT64_MAX) };
+    const async_wait longest[] = {async_per_item_ms(UINT64_MAX), async_within_ms(UINT64_MAX),
+                                  async_until_ns(UINT64_MAX)};
     for (size_t i = 0; i < 3; i++) {
         async_writer *writer;
         async_reader *reader;
         channel_of(&writer, &reader, 0, NULL);
-        reading r = { 0 };
+        reading r = {0};
         reading_start(&r, reader, 1, longest[i]);
         cr_assert(thread_asleep(&r.thread));
         write_numbers(writer, 7, 1);
@@ -53,10 +53,10 @@ Test(C, C10_the_longest_wait_is_forever)
 
 /* What a reader answers to one fixed history of its channel. */
 typedef struct transcript {
-    size_t at;
+    size_t       at;
     async_status status[40];
-    size_t got[40];
-    uint64_t items[40][8];
+    size_t       got[40];
+    uint64_t     items[40][8];
 } transcript;
 
 static void note_read(transcript *t, async_reader *reader, size_t count, async_wait wait)
@@ -76,7 +76,7 @@ static void history(transcript *t, async_writer *writer, async_reader *reader)
     write_numbers(writer, 0, 5);
     note_read(t, reader, 3, async_forever());
     note_read(t, reader, 2, async_forever());
-    reading blocked = { 0 }; /* a write wakes who waits for it */
+    reading blocked = {0}; /* a write wakes who waits for it */
     reading_start(&blocked, reader, 2, async_forever());
     cr_assert(thread_asleep(&blocked.thread));
     write_numbers(writer, 5, 2);
@@ -99,7 +99,7 @@ Test(C, C11_one_set_of_semantics)
 {
     async_writer *writer;
     async_reader *plain, *reader;
-    transcript expected, seen;
+    transcript    expected, seen;
     channel_of(&writer, &plain, 0, NULL);
     history(&expected, writer, plain);
     cr_assert_eq(expected.status[0], ASYNC_TIMEOUT);
@@ -107,8 +107,7 @@ Test(C, C11_one_set_of_semantics)
     cr_assert_eq(expected.got[7], 2);
     async_writer_release(writer);
     async_reader_release(plain);
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         async_pool *pool = pool_of(n);
         channel_of(&writer, &plain, 0, NULL);
         reader = TASK(pool, .input = plain, .order = ASYNC_ORDERED);
@@ -131,12 +130,12 @@ Test(C, C11_one_set_of_semantics)
  * who waits goes on as soon as there is room. */
 Test(C, C12_capacity_is_a_bound)
 {
-    const size_t sizes[] = { 1, 2, 3, 7, 64, 1000 };
+    const size_t sizes[] = {1, 2, 3, 7, 64, 1000};
     for (size_t at = 0; at < 6; at++) {
         async_writer *writer;
         async_reader *reader;
-        uint64_t items[1000];
-        size_t c = sizes[at], count = 99;
+        uint64_t      items[1000];
+        size_t        c = sizes[at], count = 99;
         channel_of(&writer, &reader, c, NULL);
         writing *w = calloc(1, sizeof *w);
         cr_assert_not_null(w);
@@ -187,8 +186,8 @@ Test(C, C12_capacity_with_many_writers)
     for (unsigned round = 0; round < 40; round++) {
         async_writer *writer;
         async_reader *reader;
-        size_t capacity = 1 + round * 7 % 100, sum = 0, count = 0;
-        writing *w = calloc(4, sizeof *w);
+        size_t        capacity = 1 + round * 7 % 100, sum = 0, count = 0;
+        writing      *w = calloc(4, sizeof *w);
         cr_assert_not_null(w);
         channel_of(&writer, &reader, capacity, NULL);
         for (unsigned i = 0; i < 4; i++) {
@@ -213,8 +212,8 @@ Test(C, C12_zero_is_unbounded)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t items[500] = { 0 };
-    size_t count = 0;
+    uint64_t      items[500] = {0};
+    size_t        count = 0;
     channel_of(&writer, &reader, 0, NULL);
     for (unsigned i = 0; i < 400; i++) {
         cr_assert_eq(async_writer_write(writer, items, 500, &count, async_now()), ASYNC_OK);

@@ -10,10 +10,10 @@ Test(C, C15_plain_channel)
     for (unsigned order = 0; order < 2; order++) {
         ledger lost;
         ledger_make(&lost, 20);
-        probe p = { .lost = &lost };
+        probe         p = {.lost = &lost};
         async_writer *writer;
         async_reader *reader;
-        uint64_t items[8];
+        uint64_t      items[8];
         channel_of(&writer, &reader, 0, &p);
         write_numbers(writer, 0, 20);
         cr_assert_eq(async_reader_read(reader, items, 8, NULL, async_forever()), ASYNC_OK);
@@ -39,19 +39,17 @@ Test(C, C15_borrowed_is_read)
 {
     ledger lost;
     ledger_make(&lost, 10);
-    probe p = { .lost = &lost };
+    probe         p = {.lost = &lost};
     async_writer *writer;
     async_reader *reader;
-    async_view view = { 0 };
+    async_view    view = {0};
     channel_of(&writer, &reader, 0, &p);
     write_numbers(writer, 0, 10);
     cr_assert_eq(async_reader_borrow(reader, &view, 4, async_now()), ASYNC_OK);
     size_t count = view.count;
     async_reader_release(reader);
     async_writer_release(writer);
-    for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(((const uint64_t *)view.items)[i], i);
-    }
+    for (size_t i = 0; i < count; i++) { cr_assert_eq(((const uint64_t *)view.items)[i], i); }
     cr_assert_eq(async_view_return(&view), ASYNC_OK);
     cr_assert_eq(ledger_count(&lost, 0, count, 0), count);
     cr_assert_eq(ledger_count(&lost, count, 10, 1), 10 - count);
@@ -63,16 +61,15 @@ Test(C, C15_borrowed_is_read)
 Test(C, C15_rest_of_a_failed_chunk)
 {
     for (unsigned kind = 0; kind < 3; kind++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             ledger lost;
             ledger_make(&lost, 20);
-            probe p = { .lost = &lost }, f = { .code = 5, .fail_value = 3 };
-            async_pool *pool = pool_of(n);
+            probe         p = {.lost = &lost}, f = {.code = 5, .fail_value = 3};
+            async_pool   *pool = pool_of(n);
             async_writer *writer;
             async_reader *plain, *reader;
-            uint64_t items[10];
-            size_t got = 0;
+            uint64_t      items[10];
+            size_t        got = 0;
             channel_of(&writer, &plain, 0, &p);
             write_numbers(writer, 0, 20);
             reader = TASK(pool, .input = plain, .each = kind == 0 ? each_twice : NULL,
@@ -104,16 +101,15 @@ Test(C, C15_rest_of_a_failed_chunk)
  * task itself had made and nobody read goes to its own callback. */
 Test(C, C15_rest_goes_to_its_producer)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         ledger lost_a, lost_b;
         ledger_make(&lost_a, 100);
         ledger_make(&lost_b, 100);
-        probe a = { .lost = &lost_a }, b = { .lost = &lost_b, .code = 1, .fail_value = 16 };
-        async_pool *pool = pool_of(n);
+        probe         a = {.lost = &lost_a}, b = {.lost = &lost_b, .code = 1, .fail_value = 16};
+        async_pool   *pool = pool_of(n);
         async_reader *first, *second;
-        uint64_t items[10];
-        size_t got = 0;
+        uint64_t      items[10];
+        size_t        got = 0;
         first = TASK(pool, .source = range_of(0, 100), .batch = batch_add_one, .context = &a,
                      .discard = probe_discard);
         second = TASK(pool, .input = first, .batch = batch_copy, .context = &b,
@@ -136,13 +132,12 @@ Test(C, C15_rest_goes_to_its_producer)
 Test(C, C15_passing_on)
 {
     for (unsigned own = 0; own < 2; own++) {
-        EACH_SIZE(n)
-        {
-            probe channel = { 0 }, task = { 0 };
-            async_pool *pool = pool_of(n);
+        EACH_SIZE (n) {
+            probe         channel = {0}, task = {0};
+            async_pool   *pool = pool_of(n);
             async_writer *writer;
             async_reader *plain, *middle, *reader;
-            uint64_t items[3];
+            uint64_t      items[3];
             channel_of(&writer, &plain, 0, &channel);
             write_numbers(writer, 0, 10);
             async_writer_close(writer);
@@ -167,13 +162,12 @@ Test(C, C15_passing_on)
 /* C15: what a cancel drops: ready items, once, at once. */
 Test(C, C15_cancelled)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         ledger lost;
         ledger_make(&lost, 100);
-        probe p = { .lost = &lost };
-        async_pool *pool = pool_of(n);
-        uint64_t items[10];
+        probe         p = {.lost = &lost};
+        async_pool   *pool = pool_of(n);
+        uint64_t      items[10];
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .batch = batch_copy,
                                     .context = &p, .discard = probe_discard, .min_count = 40);
         cr_assert_eq(async_reader_read(reader, items, 10, NULL, async_forever()), ASYNC_OK);
@@ -194,13 +188,12 @@ Test(C, C15_cancelled)
 Test(C, C15_reader_or_pool_gone)
 {
     for (unsigned way = 0; way < 2; way++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             ledger lost;
             ledger_make(&lost, 100);
-            probe p = { .lost = &lost };
-            async_pool *pool = pool_of(n);
-            uint64_t items[10];
+            probe         p = {.lost = &lost};
+            async_pool   *pool = pool_of(n);
+            uint64_t      items[10];
             async_reader *reader = TASK(pool, .source = range_of(0, 100), .each = each_add_one,
                                         .context = &p, .discard = probe_discard, .min_count = 40,
                                         .max_chunksize = 7, .order = ASYNC_ORDERED);
@@ -226,7 +219,7 @@ Test(C, C15_reader_or_pool_gone)
 }
 
 typedef struct seer {
-    ledger seen;
+    ledger   seen;
     uint64_t fail_value; /* 0: never */
 } seer;
 
@@ -252,17 +245,16 @@ static int see(const void *in, void *out, size_t count, size_t *done, void *cont
 Test(C, C15_nothing_twice_nothing_lost)
 {
     for (unsigned round = 0; round < 30; round++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             ledger lost;
-            seer s = { .fail_value = round % 2 == 0 ? 0 : 20 + round * 9 };
+            seer   s = {.fail_value = round % 2 == 0 ? 0 : 20 + round * 9};
             ledger_make(&lost, ALL);
             ledger_make(&s.seen, ALL);
-            probe p = { .lost = &lost };
-            async_pool *pool = pool_of(n);
+            probe         p = {.lost = &lost};
+            async_pool   *pool = pool_of(n);
             async_writer *writer;
             async_reader *plain, *middle, *reader;
-            uint64_t items[300];
+            uint64_t      items[300];
             channel_of(&writer, &plain, 0, &p);
             write_numbers(writer, 0, ALL);
             middle = TASK(pool, .input = plain, .max_chunksize = 1 + round % 9, .min_count = 1000);
@@ -271,9 +263,7 @@ Test(C, C15_nothing_twice_nothing_lost)
             async_reader_release(plain);
             async_reader_release(middle);
             async_reader_read(reader, items, 20 + 9 * round, NULL, async_forever());
-            if (round % 4 < 2) {
-                async_reader_cancel(reader);
-            }
+            if (round % 4 < 2) { async_reader_cancel(reader); }
             async_reader_release(reader);
             async_writer_release(writer);
             pool_end(pool);

@@ -7,18 +7,18 @@
 
 typedef struct closing {
     async_writer *writer;
-    gate *start;
-    async_status status, again;
-    bool closed;
-    async_status write;
-    size_t written;
-    thread thread;
+    gate         *start;
+    async_status  status, again;
+    bool          closed;
+    async_status  write;
+    size_t        written;
+    thread        thread;
 } closing;
 
 static void closing_body(void *arg)
 {
     closing *c = arg;
-    uint64_t items[3] = { 7, 8, 9 };
+    uint64_t items[3] = {7, 8, 9};
     gate_pass(c->start);
     c->status = async_writer_close(c->writer);
     c->closed = async_writer_closed(c->writer);
@@ -35,14 +35,14 @@ Test(C, C5_close_from_any_thread)
         for (unsigned round = 0; round < 30; round++) {
             async_writer *writer;
             async_reader *reader;
-            closing c[THREADS];
-            gate start = { 0 };
-            size_t count = 99;
+            closing       c[THREADS];
+            gate          start = {0};
+            size_t        count = 99;
             channel_of(&writer, &reader, capacity, NULL);
             write_numbers(writer, 0, capacity); /* empty, or full */
             cr_assert_not(async_writer_closed(writer));
             for (unsigned i = 0; i < THREADS; i++) {
-                c[i] = (closing){ .writer = writer, .start = &start };
+                c[i] = (closing){.writer = writer, .start = &start};
                 thread_start(&c[i].thread, closing_body, &c[i]);
             }
             gate_open(&start);
@@ -57,9 +57,7 @@ Test(C, C5_close_from_any_thread)
             cr_assert(async_writer_closed(writer));
             uint64_t *rest = read_rest(reader, &count);
             cr_assert_eq(count, capacity);
-            for (uint64_t i = 0; i < count; i++) {
-                cr_assert_eq(rest[i], i);
-            }
+            for (uint64_t i = 0; i < count; i++) { cr_assert_eq(rest[i], i); }
             async_free(rest);
             async_writer_release(writer);
             async_reader_release(reader);
@@ -72,12 +70,12 @@ Test(C, C5_writes_after_close)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t item = 5;
-    size_t written = 99;
+    uint64_t      item = 5;
+    size_t        written = 99;
     channel_of(&writer, &reader, 0, NULL);
     cr_assert_eq(async_writer_close(writer), ASYNC_OK);
-    const async_wait waits[] = { async_now(), async_forever(), async_per_item_ms(50),
-                                 async_within_ms(50), async_until_ns(1) };
+    const async_wait waits[] = {async_now(), async_forever(), async_per_item_ms(50),
+                                async_within_ms(50), async_until_ns(1)};
     for (size_t i = 0; i < 5; i++) {
         written = 99;
         cr_assert_eq(async_writer_write(writer, &item, 1, &written, waits[i]), ASYNC_CLOSED);
@@ -97,8 +95,8 @@ Test(C, C6_accepted_items_stay_readable)
     for (size_t capacity = 0; capacity <= 40; capacity += 20) {
         async_writer *writer;
         async_reader *reader;
-        uint64_t items[1000];
-        size_t got = 0;
+        uint64_t      items[1000];
+        size_t        got = 0;
         channel_of(&writer, &reader, capacity, NULL);
         write_numbers(writer, 0, 20);
         async_writer_close(writer);
@@ -109,9 +107,9 @@ Test(C, C6_accepted_items_stay_readable)
         cr_assert_eq(async_reader_read(reader, items, 1000, &got, async_forever()), ASYNC_END);
         cr_assert_eq(got, 3);
         cr_assert_eq(items[2], 19);
-        uint64_t began = now_ms();
-        const async_wait waits[] = { async_now(), async_forever(), async_per_item_ms(60000),
-                                     async_within_ms(60000), async_until_ns(1) };
+        uint64_t         began = now_ms();
+        const async_wait waits[] = {async_now(), async_forever(), async_per_item_ms(60000),
+                                    async_within_ms(60000), async_until_ns(1)};
         for (size_t i = 0; i < 5; i++) {
             for (size_t count = 1; count <= 1000; count *= 10) {
                 got = 99;
@@ -127,24 +125,22 @@ Test(C, C6_accepted_items_stay_readable)
 
 typedef struct race {
     async_writer *writer;
-    gate *start;
-    uint64_t first;
-    size_t accepted;
-    bool odd; /* a status that must not be */
-    thread thread;
+    gate         *start;
+    uint64_t      first;
+    size_t        accepted;
+    bool          odd; /* a status that must not be */
+    thread        thread;
 } race;
 
 static void race_body(void *arg)
 {
-    race *r = arg;
-    uint64_t items[7], next = r->first;
+    race        *r = arg;
+    uint64_t     items[7], next = r->first;
     async_status status = ASYNC_OK;
     gate_pass(r->start);
     for (size_t size = 1; status != ASYNC_CLOSED && r->accepted < 3000; size = size % 7 + 1) {
         size_t written = 0;
-        for (size_t i = 0; i < size; i++) {
-            items[i] = next + i;
-        }
+        for (size_t i = 0; i < size; i++) { items[i] = next + i; }
         status = async_writer_write(r->writer, items, size, &written,
                                     size % 2 == 0 ? async_now() : async_forever());
         r->odd = r->odd || written > size || (status == ASYNC_OK && written != size);
@@ -160,12 +156,12 @@ Test(C, C6_close_among_writes)
     for (unsigned round = 0; round < 150; round++) {
         async_writer *writer;
         async_reader *reader;
-        race r[3];
-        gate start = { 0 };
-        size_t count = 0, next[3] = { 0 };
+        race          r[3];
+        gate          start = {0};
+        size_t        count = 0, next[3] = {0};
         channel_of(&writer, &reader, round % 3 == 0 ? 0 : round % 3 == 1 ? 6 : 4096, NULL);
         for (unsigned i = 0; i < 3; i++) {
-            r[i] = (race){ .writer = writer, .start = &start, .first = i * 10000 };
+            r[i] = (race){.writer = writer, .start = &start, .first = i * 10000};
             thread_start(&r[i].thread, race_body, &r[i]);
         }
         reading *early = calloc(1, sizeof *early);
@@ -182,7 +178,7 @@ Test(C, C6_close_among_writes)
         uint64_t *rest = read_rest(reader, &count);
         for (size_t k = 0; k < early->got + count; k++) {
             uint64_t item = k < early->got ? early->items[k] : rest[k - early->got];
-            size_t i = (size_t)(item / 10000);
+            size_t   i = (size_t)(item / 10000);
             cr_assert_lt(i, 3);
             cr_assert_eq(item % 10000, next[i], "round %u", round);
             next[i]++;
@@ -201,8 +197,8 @@ Test(C, C6_close_among_writes)
 typedef struct holding {
     async_writer *writer;
     async_reader *reader;
-    gate *start;
-    thread thread;
+    gate         *start;
+    thread        thread;
 } holding;
 
 /* Takes and gives up the ends a number of times, and then the ones that it was given. */
@@ -222,13 +218,13 @@ static void holding_body(void *arg)
 /* C13: all holders share one counted end: the last release closes it, none before. */
 Test(C, C13_last_release_closes)
 {
-    probe p = { 0 };
+    probe         p = {0};
     async_writer *writer;
     async_reader *reader;
     channel_of(&writer, &reader, 0, &p);
     cr_assert_eq(async_writer_retain(writer), writer);
     cr_assert_eq(async_writer_retain(writer), writer);
-    reading r = { 0 };
+    reading r = {0};
     reading_start(&r, reader, 5, async_forever());
     cr_assert(thread_asleep(&r.thread));
     async_writer_release(writer);
@@ -253,21 +249,19 @@ Test(C, C13_last_release_closes)
 Test(C, C13_many_holders)
 {
     for (unsigned round = 0; round < 20; round++) {
-        probe p = { 0 };
+        probe         p = {0};
         async_writer *writer;
         async_reader *reader;
-        gate start = { 0 };
-        holding h[THREADS];
+        gate          start = {0};
+        holding       h[THREADS];
         channel_of(&writer, &reader, 0, &p);
         for (unsigned i = 0; i < THREADS; i++) {
-            h[i] = (holding){ .writer = async_writer_retain(writer), .reader = reader,
-                              .start = &start };
+            h[i] = (holding){
+                .writer = async_writer_retain(writer), .reader = reader, .start = &start};
             thread_start(&h[i].thread, holding_body, &h[i]);
         }
         gate_open(&start);
-        for (unsigned i = 0; i < THREADS; i++) {
-            thread_join(&h[i].thread);
-        }
+        for (unsigned i = 0; i < THREADS; i++) { thread_join(&h[i].thread); }
         cr_assert_not(async_writer_closed(writer));
         write_numbers(writer, 0, 1);
         cr_assert_eq(atomic_load(&p.released), 0);
@@ -285,7 +279,7 @@ Test(C, C13_close_by_any_holder)
 {
     async_writer *writer, *other;
     async_reader *reader;
-    uint64_t item = 1;
+    uint64_t      item = 1;
     channel_of(&writer, &reader, 0, NULL);
     other = async_writer_retain(writer);
     cr_assert_eq(async_writer_close(other), ASYNC_OK);
@@ -300,12 +294,11 @@ Test(C, C13_close_by_any_holder)
 /* C13: a task that has the read end as its input is a holder of it too. */
 Test(C, C13_a_task_is_a_holder)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_writer *writer;
         async_reader *plain, *reader;
-        uint64_t item = 0;
+        uint64_t      item = 0;
         channel_of(&writer, &plain, 0, NULL);
         reader = TASK(pool, .input = plain, .each = each_twice);
         async_reader_release(plain);
@@ -325,8 +318,8 @@ Test(C, C14_last_reader_gone)
 {
     async_writer *writer;
     async_reader *reader, *other;
-    uint64_t items[3] = { 0 };
-    size_t written = 99;
+    uint64_t      items[3] = {0};
+    size_t        written = 99;
     channel_of(&writer, &reader, 0, NULL);
     other = async_reader_retain(reader);
     cr_assert_eq(other, reader);
@@ -347,7 +340,7 @@ Test(C, C14_wakes_blocked_writers)
 {
     ledger lost;
     ledger_make(&lost, THREADS * 100);
-    probe p = { .lost = &lost };
+    probe         p = {.lost = &lost};
     async_writer *writer;
     async_reader *reader;
     channel_of(&writer, &reader, 5, &p);
@@ -356,9 +349,7 @@ Test(C, C14_wakes_blocked_writers)
     for (unsigned i = 0; i < THREADS; i++) {
         writing_start(&w[i], writer, i * 100, 6, async_forever());
     }
-    for (unsigned i = 0; i < THREADS; i++) {
-        cr_assert(thread_asleep(&w[i].thread));
-    }
+    for (unsigned i = 0; i < THREADS; i++) { cr_assert(thread_asleep(&w[i].thread)); }
     cr_assert_eq(atomic_load(&p.discarded), 0);
     async_reader_release(reader);
     size_t sum = 0;
@@ -385,15 +376,15 @@ Test(C, C14_reader_goes_among_writes)
     for (unsigned round = 0; round < 150; round++) {
         ledger lost;
         ledger_make(&lost, 30000);
-        probe p = { .lost = &lost };
+        probe         p = {.lost = &lost};
         async_writer *writer;
         async_reader *reader;
-        race r[3];
-        gate start = { 0 };
-        size_t sum = 0;
+        race          r[3];
+        gate          start = {0};
+        size_t        sum = 0;
         channel_of(&writer, &reader, round % 2 == 0 ? 0 : 4096, &p);
         for (unsigned i = 0; i < 3; i++) {
-            r[i] = (race){ .writer = writer, .start = &start, .first = i * 10000 };
+            r[i] = (race){.writer = writer, .start = &start, .first = i * 10000};
             thread_start(&r[i].thread, race_body, &r[i]);
         }
         gate_open(&start);

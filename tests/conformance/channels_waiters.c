@@ -5,8 +5,8 @@
 #include <criterion/criterion.h>
 #include <sys/resource.h>
 
-#define MS ((uint64_t)1000000)
-#define BLOCKED 4
+#define MS       ((uint64_t)1000000)
+#define BLOCKED  4
 #define ATTEMPTS 6 /* as in channels_waits.c */
 
 /* C16: a blocked read takes nothing before it can finish; a read that doesn't wait may overtake. */
@@ -14,9 +14,9 @@ Test(C, C16_takes_nothing_until_it_can_finish)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t items[5];
-    size_t got = 0;
-    reading r = { 0 };
+    uint64_t      items[5];
+    size_t        got = 0;
+    reading       r = {0};
     channel_of(&writer, &reader, 0, NULL);
     reading_start(&r, reader, 10, async_forever());
     cr_assert(thread_asleep(&r.thread));
@@ -35,9 +35,7 @@ Test(C, C16_takes_nothing_until_it_can_finish)
     thread_join(&r.thread);
     cr_assert_eq(r.status, ASYNC_OK);
     cr_assert_eq(r.got, 10);
-    for (uint64_t i = 0; i < 10; i++) {
-        cr_assert_eq(r.items[i], 5 + i);
-    }
+    for (uint64_t i = 0; i < 10; i++) { cr_assert_eq(r.items[i], 5 + i); }
     cr_assert_eq(async_reader_ready(reader), 2);
     async_writer_release(writer);
     async_reader_release(reader);
@@ -48,8 +46,8 @@ Test(C, C16_takes_no_part_that_is_there)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t items[3];
-    reading r = { 0 };
+    uint64_t      items[3];
+    reading       r = {0};
     channel_of(&writer, &reader, 0, NULL);
     write_numbers(writer, 0, 3);
     reading_start(&r, reader, 5, async_forever());
@@ -71,7 +69,7 @@ Test(C, C16_takes_what_there_is_when_the_wait_is_over)
     for (unsigned attempt = 0; attempt < ATTEMPTS && got < 6; attempt++) {
         async_writer *writer;
         async_reader *reader;
-        reading r = { 0 };
+        reading       r = {0};
         channel_of(&writer, &reader, 0, NULL);
         uint64_t began = now_ns();
         reading_start(&r, reader, 10, async_within_ms(150));
@@ -93,7 +91,7 @@ Test(C, C16_woken_when_full)
 {
     async_writer *writer;
     async_reader *reader;
-    reading r = { 0 };
+    reading       r = {0};
     channel_of(&writer, &reader, 4, NULL);
     reading_start(&r, reader, 10, async_forever());
     cr_assert(thread_asleep(&r.thread));
@@ -109,9 +107,7 @@ Test(C, C16_woken_when_full)
     thread_join(&r.thread);
     cr_assert_eq(r.status, ASYNC_OK);
     cr_assert_eq(r.got, 10);
-    for (uint64_t i = 0; i < 10; i++) {
-        cr_assert_eq(r.items[i], i);
-    }
+    for (uint64_t i = 0; i < 10; i++) { cr_assert_eq(r.items[i], i); }
     async_writer_release(writer);
     async_reader_release(reader);
 }
@@ -149,7 +145,7 @@ Test(C, C16_longest_waiting_writer_first)
 {
     async_writer *writer;
     async_reader *reader;
-    uint64_t item;
+    uint64_t      item;
     channel_of(&writer, &reader, 1, NULL);
     write_numbers(writer, 0, 1);
     writing *w = calloc(BLOCKED, sizeof *w);
@@ -171,15 +167,15 @@ Test(C, C16_longest_waiting_writer_first)
 
 typedef struct sleeper {
     async_reader *reader;
-    uint64_t items[1000];
-    async_status status;
-    long sleeps;
-    thread thread;
+    uint64_t      items[1000];
+    async_status  status;
+    long          sleeps;
+    thread        thread;
 } sleeper;
 
 static void sleeper_body(void *arg)
 {
-    sleeper *s = arg;
+    sleeper      *s = arg;
     struct rusage before, after;
     getrusage(RUSAGE_THREAD, &before);
     s->status = async_reader_read(s->reader, s->items, 1000, NULL, async_forever());

@@ -11,12 +11,12 @@
 typedef struct setup {
     async_writer *writer;
     async_reader *plain, *reader;
-    async_pool *pool;
+    async_pool   *pool;
 } setup;
 
 static setup setup_make(size_t i, size_t capacity)
 {
-    setup s = { 0 };
+    setup s = {0};
     channel_of(&s.writer, &s.plain, capacity, NULL);
     if (i == 0) {
         s.reader = async_reader_retain(s.plain);
@@ -38,10 +38,10 @@ static void setup_free(setup *s)
 /* Writes `count` items, one after each `every` milliseconds, and notes when it did. */
 typedef struct drip {
     async_writer *writer;
-    unsigned every, count;
-    uint64_t began[16]; /* just before the write */
-    atomic_bool stop;
-    thread thread;
+    unsigned      every, count;
+    uint64_t      began[16]; /* just before the write */
+    atomic_bool   stop;
+    thread        thread;
 } drip;
 
 static void drip_body(void *arg)
@@ -61,17 +61,15 @@ static void drip_body(void *arg)
 
 static bool all_in_time(size_t i)
 {
-    setup s = setup_make(i, 0);
-    void *items = NULL;
+    setup  s = setup_make(i, 0);
+    void  *items = NULL;
     size_t first, second;
     write_numbers(s.writer, 0, 5);
-    uint64_t began = now_ns();
+    uint64_t     began = now_ns();
     async_status status = async_reader_read_all(s.reader, &items, &first, async_per_item_ms(100));
     cr_assert_geq(now_ns() - began, 100 * MS);
     cr_assert_eq(status, ASYNC_TIMEOUT, "setup %zu: %s", i, async_status_name(status));
-    for (uint64_t k = 0; k < first; k++) {
-        cr_assert_eq(((uint64_t *)items)[k], k);
-    }
+    for (uint64_t k = 0; k < first; k++) { cr_assert_eq(((uint64_t *)items)[k], k); }
     async_free(items);
 
     write_numbers(s.writer, 5, 3);
@@ -99,13 +97,13 @@ Test(C, C2_all_of_an_open_channel)
 
 static bool all_that_is_new(size_t i)
 {
-    setup s = setup_make(i, 0);
-    drip d = { .writer = s.writer, .every = 40, .count = 3 };
-    void *items = NULL;
+    setup  s = setup_make(i, 0);
+    drip   d = {.writer = s.writer, .every = 40, .count = 3};
+    void  *items = NULL;
     size_t count = 0;
     thread_start(&d.thread, drip_body, &d);
     async_status status = async_reader_read_all(s.reader, &items, &count, async_per_item_ms(250));
-    uint64_t ended = now_ns();
+    uint64_t     ended = now_ns();
     thread_join(&d.thread);
     cr_assert_eq(status, ASYNC_TIMEOUT);
     cr_assert(count == 0 || ended - d.began[count - 1] >= 250 * MS);
@@ -132,13 +130,13 @@ Test(C, C3_nothing_comes)
     for (size_t i = 0; i < SETUPS; i++) {
         setup s = setup_make(i, 0);
         for (unsigned way = 0; way < 3; way++) {
-            uint64_t item, began = now_ns();
-            size_t got = 99;
-            async_wait wait = way == 0   ? async_per_item_ms(40)
-                              : way == 1 ? async_within_ms(40)
-                                         : async_until_ns(now_ns() + 40 * MS);
+            uint64_t     item, began = now_ns();
+            size_t       got = 99;
+            async_wait   wait = way == 0   ? async_per_item_ms(40)
+                                : way == 1 ? async_within_ms(40)
+                                           : async_until_ns(now_ns() + 40 * MS);
             async_status status = async_reader_read(s.reader, &item, 1, &got, wait);
-            uint64_t took = now_ns() - began;
+            uint64_t     took = now_ns() - began;
             cr_assert_eq(status, ASYNC_TIMEOUT, "setup %zu: %s", i, async_status_name(status));
             cr_assert_eq(got, 0);
             cr_assert_geq(took, 40 * MS, "setup %zu, way %u: %zu ns", i, way, (size_t)took);
@@ -152,10 +150,10 @@ Test(C, C3_nothing_comes)
 Test(C, C3_no_wait)
 {
     for (size_t i = 0; i < SETUPS; i++) {
-        setup s = setup_make(i, 0);
+        setup    s = setup_make(i, 0);
         uint64_t item, began = now_ns();
         for (unsigned k = 0; k < 50; k++) {
-            size_t got = 99;
+            size_t     got = 99;
             async_wait wait = k % 2 == 0 ? async_now() : async_until_ns(1);
             cr_assert_eq(async_reader_read(s.reader, &item, 1, &got, wait), ASYNC_TIMEOUT);
             cr_assert_eq(got, 0);
@@ -167,13 +165,13 @@ Test(C, C3_no_wait)
 
 static bool three_of_four(size_t i)
 {
-    setup s = setup_make(i, 0);
-    drip d = { .writer = s.writer, .every = 80, .count = 3 };
+    setup    s = setup_make(i, 0);
+    drip     d = {.writer = s.writer, .every = 80, .count = 3};
     uint64_t items[4];
-    size_t got = 0;
+    size_t   got = 0;
     thread_start(&d.thread, drip_body, &d);
     async_status status = async_reader_read(s.reader, items, 4, &got, async_per_item_ms(250));
-    uint64_t ended = now_ns();
+    uint64_t     ended = now_ns();
     thread_join(&d.thread);
     cr_assert_eq(status, ASYNC_TIMEOUT);
     cr_assert_leq(got, 3);
@@ -200,8 +198,8 @@ Test(C, C4_per_item_takes_as_long_as_items_come)
 {
     size_t got = 0;
     for (unsigned attempt = 0; attempt < ATTEMPTS && got < 8; attempt++) {
-        setup s = setup_make(0, 0);
-        drip d = { .writer = s.writer, .every = 60, .count = 8 };
+        setup    s = setup_make(0, 0);
+        drip     d = {.writer = s.writer, .every = 60, .count = 8};
         uint64_t items[8], began = now_ns();
         thread_start(&d.thread, drip_body, &d);
         async_status status = async_reader_read(s.reader, items, 8, &got, async_per_item_ms(300));
@@ -218,15 +216,15 @@ Test(C, C4_deadline)
 {
     for (size_t i = 0; i < SETUPS; i++) {
         for (unsigned way = 0; way < 2; way++) {
-            setup s = setup_make(i, 0);
-            drip d = { .writer = s.writer, .every = 20, .count = 100000 };
+            setup    s = setup_make(i, 0);
+            drip     d = {.writer = s.writer, .every = 20, .count = 100000};
             uint64_t items[1000], began = now_ns();
-            size_t got = 0;
+            size_t   got = 0;
             write_numbers(s.writer, 900, 1);
             thread_start(&d.thread, drip_body, &d);
-            async_wait wait = way == 0 ? async_within_ms(150) : async_until_ns(began + 150 * MS);
+            async_wait   wait = way == 0 ? async_within_ms(150) : async_until_ns(began + 150 * MS);
             async_status status = async_reader_read(s.reader, items, 1000, &got, wait);
-            uint64_t ended = now_ns();
+            uint64_t     ended = now_ns();
             atomic_store(&d.stop, true);
             thread_join(&d.thread);
             cr_assert_eq(status, ASYNC_TIMEOUT);
@@ -242,8 +240,8 @@ static bool three_find_room(void)
 {
     async_writer *writer;
     async_reader *reader;
-    writing w = { 0 };
-    uint64_t item, taken = 0;
+    writing       w = {0};
+    uint64_t      item, taken = 0;
     channel_of(&writer, &reader, 1, NULL);
     write_numbers(writer, 0, 1);
     writing_start(&w, writer, 1, 5, async_per_item_ms(250));
@@ -267,9 +265,7 @@ static bool three_find_room(void)
 Test(C, C4_per_item_of_a_writer)
 {
     bool done = false;
-    for (unsigned attempt = 0; attempt < ATTEMPTS && !done; attempt++) {
-        done = three_find_room();
-    }
+    for (unsigned attempt = 0; attempt < ATTEMPTS && !done; attempt++) { done = three_find_room(); }
     cr_assert(done);
 }
 
@@ -279,7 +275,7 @@ Test(C, C4_per_item_of_a_writer)
 Test(C, C7_close_wakes_all_readers)
 {
     for (size_t i = 0; i < SETUPS; i++) {
-        setup s = setup_make(i, 0);
+        setup    s = setup_make(i, 0);
         reading *r = calloc(BLOCKED, sizeof *r);
         cr_assert_not_null(r);
         ledger seen;
@@ -290,9 +286,7 @@ Test(C, C7_close_wakes_all_readers)
         }
         write_numbers(s.writer, 0, 10);
         sleep_ms(20);
-        for (unsigned k = 0; k < BLOCKED; k++) {
-            cr_assert_not(thread_ended(&r[k].thread));
-        }
+        for (unsigned k = 0; k < BLOCKED; k++) { cr_assert_not(thread_ended(&r[k].thread)); }
         cr_assert_eq(async_writer_close(s.writer), ASYNC_OK);
         for (unsigned k = 0; k < BLOCKED; k++) {
             cr_assert(thread_join_within(&r[k].thread, SOON), "setup %zu: reader %u", i, k);
@@ -312,11 +306,11 @@ Test(C, C7_each_up_to_its_count)
     for (unsigned round = 0; round < 100; round++) {
         async_writer *writer;
         async_reader *reader;
-        reading r[BLOCKED];
-        size_t sum = 0, full = 0;
+        reading       r[BLOCKED];
+        size_t        sum = 0, full = 0;
         channel_of(&writer, &reader, 0, NULL);
         for (unsigned k = 0; k < BLOCKED; k++) {
-            r[k] = (reading){ 0 };
+            r[k] = (reading){0};
             reading_start(&r[k], reader, 4, async_forever());
         }
         write_numbers(writer, 0, 10); /* 4 + 4 + 2 + 0 */
@@ -339,7 +333,7 @@ Test(C, C7_close_wakes_all_writers)
 {
     async_writer *writer;
     async_reader *reader;
-    writing *w = calloc(BLOCKED, sizeof *w);
+    writing      *w = calloc(BLOCKED, sizeof *w);
     cr_assert_not_null(w);
     size_t sum = 0, count = 0;
     channel_of(&writer, &reader, 7, NULL);
@@ -358,7 +352,7 @@ Test(C, C7_close_wakes_all_writers)
         sum += w[k].written;
     }
     cr_assert_eq(sum, ready);
-    uint64_t *rest = read_rest(reader, &count), next[BLOCKED] = { 0 };
+    uint64_t *rest = read_rest(reader, &count), next[BLOCKED] = {0};
     cr_assert_eq(count, ready);
     for (size_t i = 0; i < count; i++) {
         size_t k = (size_t)(rest[i] / 100);
@@ -366,9 +360,7 @@ Test(C, C7_close_wakes_all_writers)
         cr_assert_eq(rest[i] % 100, next[k]);
         next[k]++;
     }
-    for (unsigned k = 0; k < BLOCKED; k++) {
-        cr_assert_eq(next[k], w[k].written);
-    }
+    for (unsigned k = 0; k < BLOCKED; k++) { cr_assert_eq(next[k], w[k].written); }
     async_free(rest);
     free(w);
     async_writer_release(writer);

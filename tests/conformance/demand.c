@@ -13,7 +13,7 @@ static int compare_sizes(const void *a, const void *b)
 /* The sizes of the calls that a function saw are these, in any order; `wanted` is descending. */
 #define CHECK_SIZES(probe_, ...)                                                                   \
     do {                                                                                           \
-        static const size_t sizes_wanted[] = { __VA_ARGS__ };                                      \
+        static const size_t sizes_wanted[] = {__VA_ARGS__};                                        \
         size_t              sizes_count = sizeof sizes_wanted / sizeof *sizes_wanted;              \
         CHECK_EQ(atomic_load(&(probe_)->calls), sizes_count);                                      \
         size_t sizes_seen[PROBE_LOG];                                                              \
@@ -52,7 +52,7 @@ TestEachSize(K, K1_one_chunk_for_each_read)
     probe        *p = fresh_probes(3);
     async_pool   *pool = pool_of(n);
     uint64_t      items[100];
-    numbers       source = { .end = 1000 };
+    numbers       source = {.end = 1000};
     async_reader *a = TASK(pool, .source = from_numbers(&source), .batch = batch_copy,
                            .context = &p[0]);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p[1]);
@@ -89,9 +89,7 @@ TestEachSize(K, K1_m_reads_of_1_are_m_chunks)
         CHECK_READ(c, &item, 1, async_forever(), ASYNC_OK, 1);
         CHECK_EQ(item, i + 1);
     }
-    for (unsigned i = 0; i < 3; i++) {
-        check_chunks(&p[i], M, 1);
-    }
+    for (unsigned i = 0; i < 3; i++) { check_chunks(&p[i], M, 1); }
     CHECK_EQ(counts_of(a).chunks, M);
     CHECK_EQ(counts_of(b).chunks, M);
     CHECK_EQ(counts_of(c).chunks, M);
@@ -146,8 +144,8 @@ TestEachSize(K, K3_nothing_runs_for_what_is_ready_or_in_flight)
     probe        *p = fresh_probes(2);
     async_pool   *pool = pool_of(n);
     uint64_t      items[100];
-    async_reader *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy,
-                           .context = &p[0], .min_count = 60);
+    async_reader *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy, .context = &p[0],
+                           .min_count = 60);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p[1]);
     CHECK_READ(a, items, 10, async_forever(), ASYNC_OK, 10); /* 50 are ready at a */
     CHECK_READ(b, items, 40, async_forever(), ASYNC_OK, 40); /* 60 at b, 10 missing at a: 60 */
@@ -167,12 +165,12 @@ TestEachSize(K, K3_nothing_runs_for_what_is_ready_or_in_flight)
  * ready; read(498) is 2 more, 1000 items in all, and the task is done in that read. */
 TestEachSize(K, K4_min_500_max_250)
 {
-    probe         *p = fresh_probes(1);
-    async_pool    *pool = pool_of(n);
+    probe          *p = fresh_probes(1);
+    async_pool     *pool = pool_of(n);
     static uint64_t items[1000];
-    numbers        source = { .end = 1000 };
-    async_reader  *r = TASK(pool, .source = from_numbers(&source), .batch = batch_copy,
-                            .context = p, .min_count = 500, .max_chunksize = 250);
+    numbers         source = {.end = 1000};
+    async_reader *r = TASK(pool, .source = from_numbers(&source), .batch = batch_copy, .context = p,
+                           .min_count = 500, .max_chunksize = 250);
     CHECK_READ(r, items, 502, async_forever(), ASYNC_OK, 502);
     CHECK_SIZES(p, 250, 250, 2);
     CHECK_EQ(async_reader_ready(r), 0);
@@ -192,13 +190,13 @@ TestEachSize(K, K4_min_500_max_250)
 /* K4, behind a task without limits: demand travels upstream, chunks don't. */
 TestEachSize(K, K4_min_500_max_250_behind_another_task)
 {
-    probe         *p = fresh_probes(2);
-    async_pool    *pool = pool_of(n);
+    probe          *p = fresh_probes(2);
+    async_pool     *pool = pool_of(n);
     static uint64_t items[1000];
-    async_reader  *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy,
-                            .context = &p[0]);
-    async_reader  *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p[1],
-                            .min_count = 500, .max_chunksize = 250);
+    async_reader   *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy,
+                             .context = &p[0]);
+    async_reader   *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p[1],
+                             .min_count = 500, .max_chunksize = 250);
     CHECK_READ(b, items, 502, async_forever(), ASYNC_OK, 502);
     CHECK_SIZES(&p[0], 502);
     CHECK_SIZES(&p[1], 250, 250, 2);
@@ -219,8 +217,8 @@ TestEachSize(K, K5_chunk_sizes_along_a_chain)
 {
     enum { COUNT = 500, TASKS = 4 };
     static const size_t chains[][TASKS] = {
-        { 7, 1, 13, 1000 }, { 1000, 13, 1, 7 }, { 2, 3, 5, 7 },     { 499, 501, 500, 251 },
-        { 1, 1, 1, 1 },     { 1000, 1, 1000, 1 }, { 31, 17, 64, 11 }, { 100, 250, 125, 50 },
+        {7, 1, 13, 1000}, {1000, 13, 1, 7},   {2, 3, 5, 7},     {499, 501, 500, 251},
+        {1, 1, 1, 1},     {1000, 1, 1000, 1}, {31, 17, 64, 11}, {100, 250, 125, 50},
     };
     for (size_t at = 0; at < sizeof chains / sizeof chains[0]; at++) {
         const size_t *max = chains[at];
@@ -230,18 +228,16 @@ TestEachSize(K, K5_chunk_sizes_along_a_chain)
             async_pool   *pool = pool_of(n);
             async_reader *r = NULL;
             for (unsigned i = 0; i < TASKS; i++) {
-                async_task_options options = { .batch = batch_add_one, .context = &p[i],
-                                               .max_chunksize = max[i] };
-                if (i == 0) {
-                    options.source = range_of(0, COUNT);
-                }
+                async_task_options options = {
+                    .batch = batch_add_one, .context = &p[i], .max_chunksize = max[i]};
+                if (i == 0) { options.source = range_of(0, COUNT); }
                 options.input = r;
                 async_reader *next = task_of(pool, &options);
                 async_reader_release(r);
                 r = next;
             }
-            uint64_t  items[COUNT], *rest = items;
-            size_t    count = COUNT;
+            uint64_t items[COUNT], *rest = items;
+            size_t   count = COUNT;
             if (all == 0) {
                 CHECK_READ(r, items, COUNT, async_forever(), ASYNC_OK, COUNT);
             } else {
@@ -250,14 +246,10 @@ TestEachSize(K, K5_chunk_sizes_along_a_chain)
             CHECK_EQ(count, COUNT);
             CHECK_SET(rest, TASKS, COUNT);
             if (all == 0) {
-                for (unsigned i = 0; i < TASKS; i++) {
-                    check_chunks(&p[i], COUNT, max[i]);
-                }
+                for (unsigned i = 0; i < TASKS; i++) { check_chunks(&p[i], COUNT, max[i]); }
                 CHECK_READ(r, items, 1, async_forever(), ASYNC_END, 0);
             } else {
-                for (unsigned i = 0; i < TASKS; i++) {
-                    CHECK_EQ(atomic_load(&p[i].items), COUNT);
-                }
+                for (unsigned i = 0; i < TASKS; i++) { CHECK_EQ(atomic_load(&p[i].items), COUNT); }
                 check_chunks(&p[TASKS - 1], COUNT, max[TASKS - 1]);
                 async_free(rest);
             }
@@ -274,10 +266,10 @@ TestEachSize(K, K6_four_chunks_for_m_reads_of_1)
     enum { M = 100 };
     probe        *p = fresh_probes(1);
     async_pool   *pool = pool_of(n);
-    numbers       source = { .end = M };
+    numbers       source = {.end = M};
     uint64_t      items[M + 1];
-    async_reader *r = TASK(pool, .source = from_numbers(&source), .batch = batch_copy,
-                           .context = p, .min_count = M / 4, .max_chunksize = M / 4);
+    async_reader *r = TASK(pool, .source = from_numbers(&source), .batch = batch_copy, .context = p,
+                           .min_count = M / 4, .max_chunksize = M / 4);
     for (size_t i = 0; i < M; i++) {
         CHECK_READ(r, items + i, 1, async_forever(), ASYNC_OK, 1);
         CHECK_EQ(atomic_load(&p->calls), i / (M / 4) + 1);
@@ -302,10 +294,10 @@ TestEachSize(K, K7_min_count_raises_the_whole_chain)
         NOTE("N = %u, min_count on task %u", n, place);
         probe        *p = fresh_probes(5);
         async_pool   *pool = pool_of(n);
-        async_reader *tasks[5] = { NULL };
+        async_reader *tasks[5] = {NULL};
         for (unsigned i = 0; i < 5; i++) {
-            async_task_options options = { .batch = batch_copy, .context = &p[i],
-                                           .min_count = i == place ? 250 : 0 };
+            async_task_options options = {
+                .batch = batch_copy, .context = &p[i], .min_count = i == place ? 250 : 0};
             if (i == 0) {
                 options.source = range_of(0, 10000);
             } else {
@@ -319,9 +311,7 @@ TestEachSize(K, K7_min_count_raises_the_whole_chain)
             CHECK_SIZES(&p[i], 250);
             CHECK_EQ(async_reader_ready(tasks[i]), i == 4 ? 249 : 0);
         }
-        for (unsigned i = 0; i < 5; i++) {
-            async_reader_release(tasks[i]);
-        }
+        for (unsigned i = 0; i < 5; i++) { async_reader_release(tasks[i]); }
         pool_end(pool);
     }
 }
@@ -332,8 +322,7 @@ TestEachSize(K, K8_an_intermediate_reader)
     probe        *p = fresh_probes(4);
     async_pool   *pool = pool_of(n);
     uint64_t      items[20];
-    async_reader *a = TASK(pool, .source = range_of(0, 100), .batch = batch_copy,
-                           .context = &p[0]);
+    async_reader *a = TASK(pool, .source = range_of(0, 100), .batch = batch_copy, .context = &p[0]);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p[1]);
     async_reader *c = TASK(pool, .input = b, .batch = batch_copy, .context = &p[2]);
     async_reader *d = TASK(pool, .input = a, .batch = batch_copy, .context = &p[3]);
@@ -399,16 +388,16 @@ TestEachSize(K, K10_consumers_of_one_reader_compete)
 TestEachSize(K, K13_auto_is_unsupported)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     async_writer *writer;
     async_reader *input, *r = NULL;
     channel_of(&writer, &input, 0, NULL);
     CHECK_STATUS(async_pool_add_task(pool, &r,
-                                     &(async_task_options){ .input = input,
-                                                            .batch = batch_copy,
-                                                            .context = &p,
-                                                            .release = probe_release,
-                                                            .max_chunksize = ASYNC_CHUNK_AUTO }),
+                                     &(async_task_options){.input = input,
+                                                           .batch = batch_copy,
+                                                           .context = &p,
+                                                           .release = probe_release,
+                                                           .max_chunksize = ASYNC_CHUNK_AUTO}),
                  ASYNC_UNSUPPORTED);
     CHECK(r == NULL);
     CHECK_EQ(async_pool_num_tasks(pool), 0);

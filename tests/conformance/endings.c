@@ -9,9 +9,9 @@
 /* P8: ready items outlive the task and the pool for as long as a reader is held. */
 TestEachSize(P, P8_ready_items_outlive_task_and_pool)
 {
-    arena         a = { 0 };
-    async_pool   *pool = arena_pool(&a, n, NULL);
-    uint64_t      items[100];
+    arena       a = {0};
+    async_pool *pool = arena_pool(&a, n, NULL);
+    uint64_t    items[100];
     CHECK(pool != NULL);
     async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                            .min_count = 50);
@@ -39,12 +39,12 @@ TestEachSize(P, P8_a_view_outlives_reader_and_pool)
 {
     for (unsigned order = 0; order < 3; order++) {
         NOTE("N = %u, order %u", n, order);
-        arena         a = { 0 };
-        async_pool   *pool = arena_pool(&a, n, NULL);
+        arena       a = {0};
+        async_pool *pool = arena_pool(&a, n, NULL);
         CHECK(pool != NULL);
         async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                                .min_count = 50);
-        async_view    view = { 0 };
+        async_view    view = {0};
         CHECK_STATUS(async_reader_borrow(r, &view, 20, async_forever()), ASYNC_OK);
         CHECK(view.count >= 1 && view.count <= 20);
         if (order == 0) {
@@ -52,8 +52,7 @@ TestEachSize(P, P8_a_view_outlives_reader_and_pool)
             CHECK_EQ(async_pool_num_tasks(pool), 0);
             CHECK_STATUS(async_pool_destroy(pool, ASYNC_DROP), ASYNC_OK);
         } else {
-            CHECK_STATUS(async_pool_destroy(pool, order == 1 ? ASYNC_DROP : ASYNC_DRAIN),
-                         ASYNC_OK);
+            CHECK_STATUS(async_pool_destroy(pool, order == 1 ? ASYNC_DROP : ASYNC_DRAIN), ASYNC_OK);
             async_reader_release(r);
         }
         CHECK(atomic_load(&a.blocks) > 0);
@@ -87,9 +86,9 @@ static scene *scene_make(unsigned n, size_t want)
     s.probe.hold_one = true;
     s.probe.hold_value = 30;
     s.probe.lost = &s.lost;
-    s.reader = TASK(s.pool, .source = range_of(0, 1000), .batch = batch_copy,
-                    .context = &s.probe, .discard = probe_discard, .release = probe_release,
-                    .min_count = 30, .max_chunksize = 30, .max_parallel = 1);
+    s.reader = TASK(s.pool, .source = range_of(0, 1000), .batch = batch_copy, .context = &s.probe,
+                    .discard = probe_discard, .release = probe_release, .min_count = 30,
+                    .max_chunksize = 30, .max_parallel = 1);
     CHECK_READ(s.reader, s.items, 10, async_forever(), ASYNC_OK, 10);
     CHECK_RISING(s.items, 0, 10);
     CHECK_EQ(async_reader_ready(s.reader), 20);
@@ -190,8 +189,8 @@ Test(P, P11_cancel_gives_a_waiting_reader_nothing, .timeout = 30)
     for (unsigned n = 1; n <= 16; n *= 2) {
         NOTE("N = %u", n);
         async_pool    *pool = pool_of(n);
-        gate           g = { 0 };
-        probe          p = { .hold = &g, .hold_one = true, .hold_value = 30 };
+        gate           g = {0};
+        probe          p = {.hold = &g, .hold_one = true, .hold_value = 30};
         static reading blocked;
         uint64_t       item;
         memset(&blocked, 0, sizeof blocked);
@@ -218,7 +217,7 @@ Test(P, P11_cancel_gives_a_waiting_reader_nothing, .timeout = 30)
 TestEachSize(P, P11_cancel_upstream)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
+    probe         p = {0}, q = {0};
     uint64_t      items[100];
     async_reader *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy, .context = &p,
                            .discard = probe_discard);
@@ -276,9 +275,7 @@ TestEachSize(P, P11_destroy_drop)
     scene     *s = scene_make(n, 100);
     destroying d;
     destroying_start(&d, s->pool, ASYNC_DROP);
-    if (n > 0) {
-        CHECK_SOON(thread_ended(&s->blocked.thread));
-    }
+    if (n > 0) { CHECK_SOON(thread_ended(&s->blocked.thread)); }
     CHECK_STAYS(20, !destroying_ended(&d));
     gate_open(&s->gate);
     thread_join(&s->blocked.thread);
@@ -297,20 +294,18 @@ TestEachSize(P, P11_destroy_drop)
 static void destroy_blocked(unsigned n, async_ending how, async_status status)
 {
     enum { READERS = 3 };
-    unsigned      threads = threads_at_rest();
-    async_pool   *pool = pool_of(n);
+    unsigned    threads = threads_at_rest();
+    async_pool *pool = pool_of(n);
     CHECK_EQ(thread_count(), threads + n);
-    probe         p = { 0 };
+    probe         p = {0};
     async_writer *writer;
     async_reader *input;
     channel_of(&writer, &input, 0, NULL);
     async_reader *a = TASK(pool, .input = input, .batch = batch_copy, .context = &p);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p);
     uint64_t      item;
-    reading       blocked[READERS] = { 0 };
-    for (unsigned i = 0; i < READERS; i++) {
-        reading_start(&blocked[i], b, 10, async_forever());
-    }
+    reading       blocked[READERS] = {0};
+    for (unsigned i = 0; i < READERS; i++) { reading_start(&blocked[i], b, 10, async_forever()); }
     CHECK_SOON(counts_of(b).asked == 10 * READERS);
     CHECK_STAYS(10, !thread_ended(&blocked[0].thread));
     CHECK_STATUS(async_pool_destroy(pool, how), ASYNC_OK);
@@ -347,8 +342,8 @@ Test(M, M7_destroying_waits_for_running_chunks, .timeout = 30)
         NOTE("N = %u", n);
         unsigned      threads = threads_at_rest();
         async_pool   *pool = pool_of(n);
-        gate          g = { 0 };
-        probe         p = { .hold = &g };
+        gate          g = {0};
+        probe         p = {.hold = &g};
         uint64_t      items[10];
         async_reader *r = TASK(pool, .source = range_of(0, 10), .batch = batch_copy, .context = &p,
                                .discard = probe_discard, .release = probe_release);

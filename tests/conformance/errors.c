@@ -6,7 +6,7 @@
 
 /* The three kinds of function, and a task of each. */
 #define KINDS 3
-static const char *const kinds[KINDS] = { "each", "batch", "emit" };
+static const char *const kinds[KINDS] = {"each", "batch", "emit"};
 
 static async_reader *kind_task(async_pool *pool, unsigned kind, const async_task_options *rest)
 {
@@ -17,7 +17,7 @@ static async_reader *kind_task(async_pool *pool, unsigned kind, const async_task
     options.item_size = sizeof(uint64_t);
     return task_of(pool, &options);
 }
-#define KIND_TASK(pool, kind, ...) kind_task(pool, kind, &(async_task_options){ __VA_ARGS__ })
+#define KIND_TASK(pool, kind, ...) kind_task(pool, kind, &(async_task_options){__VA_ARGS__})
 
 static async_error error_of(async_reader *reader)
 {
@@ -38,19 +38,18 @@ static async_error upstream_error_of(async_reader *reader)
 Test(X, X1_first_item)
 {
     for (unsigned kind = 0; kind < KINDS; kind++) {
-        EACH_SIZE(n)
-        {
-            probe p = { .code = 17, .fail_value = 0 };
-            async_pool *pool = pool_of(n);
+        EACH_SIZE (n) {
+            probe         p = {.code = 17, .fail_value = 0};
+            async_pool   *pool = pool_of(n);
             async_reader *reader = KIND_TASK(pool, kind, .name = "fails", .context = &p,
                                              .source = range_of(0, 100));
-            uint64_t items[10];
+            uint64_t      items[10];
             cr_assert_eq(error_of(reader).status, ASYNC_OK);
             cr_assert_eq(upstream_error_of(reader).status, ASYNC_OK);
             for (size_t count = 10; count > 0; count /= 2) {
-                size_t got = 99;
-                async_status status =
-                    async_reader_read(reader, items, count, &got, async_forever());
+                size_t       got = 99;
+                async_status status = async_reader_read(reader, items, count, &got,
+                                                        async_forever());
                 cr_assert_eq(status, ASYNC_FAILED, "%s, N = %u: %s", kinds[kind], n,
                              async_status_name(status));
                 cr_assert_eq(got, 0);
@@ -72,15 +71,14 @@ Test(X, X1_first_item)
 /* X1: no reader is left blocked, whatever it does and whenever it came. */
 Test(X, X1_no_block)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { .code = 17, .fail_value = 0, .delay_us = 3000 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {.code = 17, .fail_value = 0, .delay_us = 3000};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .each = each_twice,
                                     .context = &p, .order = ASYNC_ORDERED);
-        reading *r = calloc(3, sizeof *r);
-        void *items = NULL;
-        size_t count = 99;
+        reading      *r = calloc(3, sizeof *r);
+        void         *items = NULL;
+        size_t        count = 99;
         cr_assert_not_null(r);
         for (unsigned i = 0; i < 3; i++) {
             reading_start(&r[i], reader, 10 * i + 1, async_forever());
@@ -94,7 +92,7 @@ Test(X, X1_no_block)
         cr_assert_eq(status, ASYNC_FAILED);
         cr_assert_eq(count, 0);
         async_free(items);
-        async_view view = { 0 };
+        async_view view = {0};
         cr_assert_eq(async_reader_borrow(reader, &view, 1, async_forever()), ASYNC_FAILED);
         free(r);
         async_reader_release(reader);
@@ -106,21 +104,18 @@ Test(X, X1_no_block)
 Test(X, X2_after_k_items)
 {
     for (unsigned kind = 0; kind < KINDS; kind++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             for (uint64_t k = 1; k <= 9; k += 4) {
-                probe p = { .code = 3, .fail_value = k };
-                async_pool *pool = pool_of(n);
+                probe         p = {.code = 3, .fail_value = k};
+                async_pool   *pool = pool_of(n);
                 async_reader *reader = KIND_TASK(pool, kind, .context = &p,
                                                  .source = range_of(0, 100));
-                uint64_t items[10];
-                size_t got = 99;
-                async_status status = async_reader_read(reader, items, 10, &got, async_forever());
+                uint64_t      items[10];
+                size_t        got = 99;
+                async_status  status = async_reader_read(reader, items, 10, &got, async_forever());
                 cr_assert_eq(status, ASYNC_FAILED);
                 cr_assert_eq(got, k, "%s, N = %u: %zu of %u", kinds[kind], n, got, (unsigned)k);
-                for (uint64_t i = 0; i < k; i++) {
-                    cr_assert_eq(items[i], i + 1);
-                }
+                for (uint64_t i = 0; i < k; i++) { cr_assert_eq(items[i], i + 1); }
                 for (int again = 0; again < 3; again++) { /* sticky */
                     status = async_reader_read(reader, items, 1, &got, async_forever());
                     cr_assert_eq(status, ASYNC_FAILED);
@@ -139,12 +134,12 @@ Test(X, X2_no_workers)
 {
     for (unsigned kind = 0; kind < KINDS; kind++) {
         for (size_t chunk = 1; chunk <= 5; chunk += 2) {
-            probe p = { .code = 3, .fail_value = 23 };
-            async_pool *pool = pool_of(0);
+            probe         p = {.code = 3, .fail_value = 23};
+            async_pool   *pool = pool_of(0);
             async_reader *reader = KIND_TASK(pool, kind, .context = &p, .max_chunksize = chunk,
                                              .source = range_of(0, 100));
-            uint64_t items[10];
-            size_t got = 0;
+            uint64_t      items[10];
+            size_t        got = 0;
             cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
             cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
             cr_assert_eq(items[9], 20);
@@ -164,10 +159,8 @@ static int emit_then_fail(const void *in, size_t count, size_t *done, async_emit
     const uint64_t *from = in;
     (void)context;
     for (size_t i = 0; i < count; i++) {
-        uint64_t both[2] = { from[i], from[i] };
-        if (async_emit(out, both, 2) != ASYNC_OK) {
-            return 1;
-        }
+        uint64_t both[2] = {from[i], from[i]};
+        if (async_emit(out, both, 2) != ASYNC_OK) { return 1; }
         if (from[i] == 4) {
             *done = i;
             return async_fail(5, "not %u", 4);
@@ -179,18 +172,15 @@ static int emit_then_fail(const void *in, size_t count, size_t *done, async_emit
 /* X2: of an emit function what was emitted before. */
 Test(X, X2_what_was_emitted)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .emit = emit_then_fail,
                                     .item_size = sizeof(uint64_t), .min_count = 20);
-        uint64_t items[40];
-        size_t got = 0;
+        uint64_t      items[40];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 40, &got, async_forever()), ASYNC_FAILED);
         cr_assert_eq(got, 10, "N = %u: %zu", n, got);
-        for (uint64_t i = 0; i < 10; i++) {
-            cr_assert_eq(items[i], i / 2);
-        }
+        for (uint64_t i = 0; i < 10; i++) { cr_assert_eq(items[i], i / 2); }
         cr_assert_eq(error_of(reader).item, 4);
         cr_assert_str_eq(error_of(reader).message, "not 4");
         async_reader_release(reader);
@@ -203,15 +193,14 @@ Test(X, X2_what_was_emitted)
 Test(X, X3_middle_of_a_chain)
 {
     for (unsigned kind = 0; kind < KINDS; kind++) {
-        EACH_SIZE(n)
-        {
-            probe p = { .code = 8, .fail_value = 16 };
-            async_pool *pool = pool_of(n);
+        EACH_SIZE (n) {
+            probe         p = {.code = 8, .fail_value = 16};
+            async_pool   *pool = pool_of(n);
             async_reader *a = TASK(pool, .source = range_of(0, 100), .each = each_add_one);
             async_reader *b = KIND_TASK(pool, kind, .name = "middle", .input = a, .context = &p);
             async_reader *c = TASK(pool, .input = b, .each = each_twice);
-            uint64_t items[40];
-            size_t got = 0;
+            uint64_t      items[40];
+            size_t        got = 0;
             cr_assert_eq(async_reader_read(c, items, 10, &got, async_forever()), ASYNC_OK);
             cr_assert_eq(async_reader_read(c, items, 20, &got, async_forever()), ASYNC_FAILED);
             cr_assert_eq(got, 5, "%s, N = %u: %zu", kinds[kind], n, got); /* 11 … 15 */
@@ -245,10 +234,9 @@ static int fail_loudly(const void *in, void *out, void *context)
  * position in which the failing task drew its inputs, whatever the items are. */
 Test(X, X4_what_the_final_reader_learns)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 0; chunk <= 3; chunk++) {
-            async_pool *pool = pool_of(n);
+            async_pool   *pool = pool_of(n);
             async_reader *a = TASK(pool, .name = "a", .source = range_of(90, 100),
                                    .each = each_add_one, .max_chunksize = 4,
                                    .order = ASYNC_ORDERED);
@@ -256,11 +244,11 @@ Test(X, X4_what_the_final_reader_learns)
                                    .max_chunksize = chunk, .order = ASYNC_ORDERED);
             async_reader *c = TASK(pool, .name = "c", .input = b, .max_chunksize = 5,
                                    .order = ASYNC_ORDERED);
-            uint64_t items[50];
-            size_t got = 0;
+            uint64_t      items[50];
+            size_t        got = 0;
             cr_assert_eq(async_reader_read(c, items, 50, &got, async_forever()), ASYNC_FAILED);
             cr_assert_eq(got, 14, "N = %u, chunk %zu: %zu", n, chunk, got);
-            async_error errors[2] = { upstream_error_of(c), upstream_error_of(b) };
+            async_error errors[2] = {upstream_error_of(c), upstream_error_of(b)};
             for (unsigned i = 0; i < 2; i++) {
                 cr_assert_eq(errors[i].status, ASYNC_FAILED);
                 cr_assert_eq(errors[i].code, -6);
@@ -289,11 +277,11 @@ static int fail_at_length(const void *in, void *out, void *context)
 /* X4: names and messages are cut to fit; without a message there is a text. */
 Test(X, X4_names_and_messages_that_are_too_long)
 {
-    char name[100];
+    char     name[100];
     uint64_t item;
     memset(name, 'n', sizeof name);
     name[99] = 0;
-    async_pool *pool = pool_of(1);
+    async_pool   *pool = pool_of(1);
     async_reader *reader = TASK(pool, .name = name, .source = range_of(0, 9),
                                 .each = fail_at_length);
     memset(name, '-', sizeof name); /* it was copied */
@@ -305,7 +293,7 @@ Test(X, X4_names_and_messages_that_are_too_long)
     cr_assert_eq(error.message[0], 'x');
     async_reader_release(reader);
 
-    probe p = { .code = 1 };
+    probe p = {.code = 1};
     reader = TASK(pool, .source = range_of(0, 9), .each = each_twice, .context = &p);
     cr_assert_eq(async_reader_read(reader, &item, 1, NULL, async_forever()), ASYNC_FAILED);
     error = upstream_error_of(reader);
@@ -318,14 +306,14 @@ Test(X, X4_names_and_messages_that_are_too_long)
 
 /* Fails at 2, slowly, and at 5 before that. */
 typedef struct pair {
-    gate late;
-    atomic_bool early;
+    gate                 late;
+    atomic_bool          early;
     atomic_uint_fast64_t calls;
 } pair;
 
 static int fail_twice(const void *in, void *out, void *context)
 {
-    pair *p = context;
+    pair    *p = context;
     uint64_t x = *(const uint64_t *)in;
     atomic_fetch_add(&p->calls, 1);
     if (x == 2) {
@@ -346,17 +334,14 @@ static int fail_twice(const void *in, void *out, void *context)
 Test(X, X4_the_first_of_two)
 {
     for (unsigned ordered = 0; ordered < 2; ordered++) {
-        EACH_SIZE(n)
-        {
-            if (n < 2) {
-                continue; /* one at a time */
-            }
-            pair p = { .calls = 0 };
-            async_pool *pool = pool_of(n);
+        EACH_SIZE (n) {
+            if (n < 2) { continue; /* one at a time */ }
+            pair          p = {.calls = 0};
+            async_pool   *pool = pool_of(n);
             async_reader *reader = TASK(pool, .source = range_of(0, 1000), .each = fail_twice,
                                         .context = &p, .max_chunksize = 1,
                                         .order = ordered ? ASYNC_ORDERED : ASYNC_UNORDERED);
-            reading *r = calloc(1, sizeof *r);
+            reading      *r = calloc(1, sizeof *r);
             cr_assert_not_null(r);
             reading_start(r, reader, 900, async_forever());
             cr_assert(UNTIL(SOON, atomic_load(&p.early)), "N = %u", n);
@@ -385,16 +370,15 @@ Test(X, X4_the_first_of_two)
 /* X4: "anywhere upstream": a failure of an input of an input, of another pool. */
 Test(X, X4_of_another_pool)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { .code = 4, .fail_value = 7 };
-        async_pool *first = pool_of(n), *second = pool_of(1);
+    EACH_SIZE (n) {
+        probe         p = {.code = 4, .fail_value = 7};
+        async_pool   *first = pool_of(n), *second = pool_of(1);
         async_reader *a = TASK(first, .name = "far", .source = range_of(0, 100),
                                .each = each_add_one, .context = &p);
         async_reader *b = TASK(second, .input = a);
         async_reader *c = TASK(second, .input = b, .each = each_twice);
-        uint64_t items[20];
-        size_t got = 0;
+        uint64_t      items[20];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(c, items, 20, &got, async_forever()), ASYNC_FAILED);
         cr_assert_eq(got, 7);
         cr_assert_eq(upstream_error_of(c).item, 7);

@@ -16,14 +16,14 @@ Test(X, X5_nothing_behind_it)
 {
     for (unsigned ordered = 0; ordered < 2; ordered++) {
         for (unsigned n = 0; n < 2; n++) {
-            probe p = { .code = 1, .fail_value = 10 };
-            async_pool *pool = pool_of(n);
+            probe         p = {.code = 1, .fail_value = 10};
+            async_pool   *pool = pool_of(n);
             async_reader *reader = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                                         .context = &p, .max_chunksize = 1,
                                         .order = ordered ? ASYNC_ORDERED : ASYNC_UNORDERED);
-            uint64_t items[500];
-            size_t got = 0;
-            async_status status = async_reader_read(reader, items, 500, &got, async_forever());
+            uint64_t      items[500];
+            size_t        got = 0;
+            async_status  status = async_reader_read(reader, items, 500, &got, async_forever());
             cr_assert_eq(status, ASYNC_FAILED);
             cr_assert_eq(got, 10);
             sleep_ms(5);
@@ -36,23 +36,21 @@ Test(X, X5_nothing_behind_it)
 }
 
 typedef struct late {
-    atomic_bool failed;
+    atomic_bool          failed;
     atomic_uint_fast64_t calls, after; /* all that began, and those after the failure */
-    atomic_uint running;
+    atomic_uint          running;
 } late;
 
 static int fail_at_ten(const void *in, void *out, void *context)
 {
-    late *l = context;
+    late    *l = context;
     uint64_t x = *(const uint64_t *)in;
     atomic_fetch_add(&l->running, 1);
     atomic_fetch_add(&l->calls, 1);
     atomic_fetch_add(&l->after, atomic_load(&l->failed));
     sleep_us(500);
     *(uint64_t *)out = x;
-    if (x == 10) {
-        atomic_store(&l->failed, true);
-    }
+    if (x == 10) { atomic_store(&l->failed, true); }
     atomic_fetch_sub(&l->running, 1);
     return x == 10;
 }
@@ -60,11 +58,11 @@ static int fail_at_ten(const void *in, void *out, void *context)
 /* How many chunks began after the failure. */
 static unsigned begun_after(unsigned n, async_order order)
 {
-    late l = { .calls = 0 };
-    async_pool *pool = pool_of(n);
+    late          l = {.calls = 0};
+    async_pool   *pool = pool_of(n);
     async_reader *reader = TASK(pool, .source = range_of(0, 1000), .each = fail_at_ten,
                                 .context = &l, .max_chunksize = 1, .order = order);
-    reading *r = calloc(1, sizeof *r);
+    reading      *r = calloc(1, sizeof *r);
     cr_assert_not_null(r);
     reading_start(r, reader, 1000, async_forever());
     thread_join(&r->thread);
@@ -84,8 +82,7 @@ static unsigned begun_after(unsigned n, async_order order)
 Test(X, X5_only_what_had_begun)
 {
     for (unsigned ordered = 0; ordered < 2; ordered++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             unsigned after = UINT32_MAX;
             for (unsigned attempt = 0; attempt < 4 && after > 12 * n; attempt++) {
                 after = begun_after(n, ordered ? ASYNC_ORDERED : ASYNC_UNORDERED);
@@ -98,7 +95,7 @@ Test(X, X5_only_what_had_begun)
 /* Holds 0 at a gate; every other item fails, once 0 has begun. */
 static int all_but_one_fail(const void *in, void *out, void *context)
 {
-    probe *p = context;
+    probe   *p = context;
     uint64_t x = *(const uint64_t *)in;
     atomic_fetch_add(&p->calls, 1);
     if (x == 0) {
@@ -111,18 +108,19 @@ static int all_but_one_fail(const void *in, void *out, void *context)
 }
 
 typedef struct midway {
-    gate shut;
-    atomic_bool held;
-    atomic_uint running;
+    gate                 shut;
+    atomic_bool          held;
+    atomic_uint          running;
     atomic_uint_fast64_t calls;
 } midway;
 
-/* Fast for so long that workers take many chunks at a time; then one call is held, and the next fails. */
+/* Fast for so long that workers take many chunks at a time; then one call is held, and the next
+ * fails. */
 static int hold_then_fail(const void *in, void *out, void *context)
 {
-    midway *m = context;
+    midway  *m = context;
     uint64_t x = *(const uint64_t *)in;
-    int code = 0;
+    int      code = 0;
     atomic_fetch_add(&m->running, 1);
     atomic_fetch_add(&m->calls, 1);
     if (x >= 20000) {
@@ -142,13 +140,12 @@ static int hold_then_fail(const void *in, void *out, void *context)
 Test(X, X5_nor_the_rest_of_what_a_worker_took)
 {
     for (unsigned attempt = 0; attempt < 6; attempt++) {
-        midway m = { .held = false };
-        unsigned n = attempt % 2 == 0 ? 2 : 4;
-        async_pool *pool = pool_of(n);
-        async_reader *reader =
-            TASK(pool, .source = range_of(0, 1000000), .each = hold_then_fail, .context = &m,
-                 .max_chunksize = 1, .min_count = 100000);
-        uint64_t item;
+        midway        m = {.held = false};
+        unsigned      n = attempt % 2 == 0 ? 2 : 4;
+        async_pool   *pool = pool_of(n);
+        async_reader *reader = TASK(pool, .source = range_of(0, 1000000), .each = hold_then_fail,
+                                    .context = &m, .max_chunksize = 1, .min_count = 100000);
+        uint64_t      item;
         cr_assert_eq(async_reader_read(reader, &item, 1, NULL, async_forever()), ASYNC_OK);
         gate_arrived(&m.shut, 1);
         cr_assert(UNTIL(SOON, error_of(reader).status == ASYNC_FAILED));
@@ -167,19 +164,16 @@ Test(X, X5_nor_the_rest_of_what_a_worker_took)
  * that runs goes through and its result is delivered or discarded. */
 Test(X, X5_none_of_an_unordered_task)
 {
-    EACH_SIZE(n)
-    {
-        if (n < 2) {
-            continue;
-        }
-        gate shut = { 0 };
+    EACH_SIZE (n) {
+        if (n < 2) { continue; }
+        gate   shut = {0};
         ledger lost;
         ledger_make(&lost, 1);
-        probe p = { .hold = &shut, .lost = &lost };
-        async_pool *pool = pool_of(n);
+        probe         p = {.hold = &shut, .lost = &lost};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 1000), .each = all_but_one_fail,
                                     .context = &p, .discard = probe_discard, .max_chunksize = 1);
-        reading *r = calloc(1, sizeof *r);
+        reading      *r = calloc(1, sizeof *r);
         cr_assert_not_null(r);
         reading_start(r, reader, 1000, async_forever());
         gate_arrived(&shut, 1);
@@ -202,21 +196,19 @@ Test(X, X5_none_of_an_unordered_task)
 }
 
 typedef struct kept {
-    gate shut;
-    atomic_bool failed;
+    gate                 shut;
+    atomic_bool          failed;
     atomic_uint_fast64_t calls;
-    probe lost; /* what is discarded */
+    probe                lost; /* what is discarded */
 } kept;
 
 /* Holds 3 at a gate; fails at 7. */
 static int hold_three_fail_at_seven(const void *in, void *out, void *context)
 {
-    kept *k = context;
+    kept    *k = context;
     uint64_t x = *(const uint64_t *)in;
     atomic_fetch_add(&k->calls, 1);
-    if (x == 3) {
-        gate_pass(&k->shut);
-    }
+    if (x == 3) { gate_pass(&k->shut); }
     if (x == 7) {
         gate_arrived(&k->shut, 1);
         atomic_store(&k->failed, true);
@@ -235,19 +227,16 @@ static void kept_discard(void *items, size_t count, void *context)
  * not begun; what was computed behind it is discarded, once. */
 Test(X, X6_ordered)
 {
-    EACH_SIZE(n)
-    {
-        if (n < 2) {
-            continue;
-        }
+    EACH_SIZE (n) {
+        if (n < 2) { continue; }
         ledger lost;
         ledger_make(&lost, 1000);
-        kept k = { .lost = { .lost = &lost } };
-        async_pool *pool = pool_of(n);
+        kept          k = {.lost = {.lost = &lost}};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 1000), .context = &k,
                                     .each = hold_three_fail_at_seven, .discard = kept_discard,
                                     .max_chunksize = 1, .order = ASYNC_ORDERED);
-        reading *r = calloc(1, sizeof *r);
+        reading      *r = calloc(1, sizeof *r);
         cr_assert_not_null(r);
         reading_start(r, reader, 1000, async_forever());
         gate_arrived(&k.shut, 1);
@@ -257,9 +246,7 @@ Test(X, X6_ordered)
         thread_join(&r->thread);
         cr_assert_eq(r->status, ASYNC_FAILED);
         cr_assert_eq(r->got, 7, "N = %u: %zu", n, r->got);
-        for (uint64_t i = 0; i < 7; i++) {
-            cr_assert_eq(r->items[i], i);
-        }
+        for (uint64_t i = 0; i < 7; i++) { cr_assert_eq(r->items[i], i); }
         async_reader_release(reader);
         pool_end(pool);
         uint64_t computed = atomic_load(&k.calls) - 1; /* all but the failing one made an item */
@@ -274,23 +261,20 @@ Test(X, X6_ordered)
 /* X6: ordered, in every size of chunk: exactly the items before the failing one. */
 Test(X, X6_ordered_in_chunks)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 1; chunk <= 9; chunk += 4) {
-            probe p = { .code = 1, .fail_value = 222 };
-            async_pool *pool = pool_of(n);
+            probe         p = {.code = 1, .fail_value = 222};
+            async_pool   *pool = pool_of(n);
             async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                                    .max_chunksize = 3, .order = ASYNC_ORDERED);
             async_reader *reader = TASK(pool, .input = a, .batch = batch_copy, .context = &p,
                                         .max_chunksize = chunk, .order = ASYNC_ORDERED);
-            void *items = NULL;
-            size_t count = 0;
-            async_status status = async_reader_read_all(reader, &items, &count, async_forever());
+            void         *items = NULL;
+            size_t        count = 0;
+            async_status  status = async_reader_read_all(reader, &items, &count, async_forever());
             cr_assert_eq(status, ASYNC_FAILED);
             cr_assert_eq(count, 221, "N = %u, chunk %zu: %zu", n, chunk, count);
-            for (uint64_t i = 0; i < count; i++) {
-                cr_assert_eq(((uint64_t *)items)[i], i + 1);
-            }
+            for (uint64_t i = 0; i < count; i++) { cr_assert_eq(((uint64_t *)items)[i], i + 1); }
             async_free(items);
             async_reader_release(a);
             async_reader_release(reader);
@@ -308,7 +292,7 @@ typedef struct clocked {
 
 static int fail_at_255(const void *in, void *out, size_t count, size_t *done, void *context)
 {
-    clocked *c = context;
+    clocked        *c = context;
     const uint64_t *from = in;
     for (size_t i = 0; i < count; i++) {
         if (from[i] == 255) {
@@ -320,9 +304,7 @@ static int fail_at_255(const void *in, void *out, size_t count, size_t *done, vo
         ((uint64_t *)out)[i] = from[i];
     }
     sleep_us(2000);
-    if (count == BATCHED) {
-        atomic_store(&c->ended[from[0] / BATCHED], now_ns());
-    }
+    if (count == BATCHED) { atomic_store(&c->ended[from[0] / BATCHED], now_ns()); }
     return 0;
 }
 
@@ -330,23 +312,22 @@ static int fail_at_255(const void *in, void *out, size_t count, size_t *done, vo
  * chunk too. */
 Test(X, X6_unordered)
 {
-    EACH_SIZE(n)
-    {
-        clocked c = { .began = 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        clocked       c = {.began = 0};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 500), .batch = fail_at_255,
                                     .context = &c, .max_chunksize = BATCHED);
-        void *items = NULL;
-        size_t count = 0;
-        ledger seen;
+        void         *items = NULL;
+        size_t        count = 0;
+        ledger        seen;
         ledger_make(&seen, 500);
         async_status status = async_reader_read_all(reader, &items, &count, async_forever());
         cr_assert_eq(status, ASYNC_FAILED);
         ledger_add(&seen, items, count);
         for (size_t i = 0; i < 50; i++) {
             uint64_t ended = atomic_load(&c.ended[i]);
-            size_t size = ended != 0 && ended < atomic_load(&c.began) ? BATCHED : i == 25 ? 5 : 0;
-            size_t delivered = ledger_count(&seen, i * BATCHED, i * BATCHED + BATCHED, 1);
+            size_t   size = ended != 0 && ended < atomic_load(&c.began) ? BATCHED : i == 25 ? 5 : 0;
+            size_t   delivered = ledger_count(&seen, i * BATCHED, i * BATCHED + BATCHED, 1);
             cr_assert_geq(delivered, size, "N = %u, chunk %zu: %zu", n, i, delivered);
         }
         cr_assert_eq(ledger_count(&seen, 250, 260, 1), 5);
@@ -359,12 +340,12 @@ Test(X, X6_unordered)
 
 typedef struct refused {
     async_writer *writer;
-    atomic_uint closed;
+    atomic_uint   closed;
 } refused;
 
 static int write_to_closed(const void *in, void *out, void *context)
 {
-    refused *r = context;
+    refused     *r = context;
     async_status status = async_writer_write(r->writer, in, 1, NULL, async_forever());
     atomic_fetch_add(&r->closed, status == ASYNC_CLOSED);
     *(uint64_t *)out = *(const uint64_t *)in;
@@ -375,12 +356,11 @@ static int write_to_closed(const void *in, void *out, void *context)
  * own writes, or that of its outputs when the task was removed meanwhile. */
 Test(X, X7_a_refused_write)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *unread;
-        refused r = { .closed = 0 };
-        uint64_t items[10];
+        refused       r = {.closed = 0};
+        uint64_t      items[10];
         channel_of(&r.writer, &unread, 0, NULL);
         async_reader_release(unread);
         async_reader *reader = TASK(pool, .source = range_of(0, 20), .each = write_to_closed,
@@ -392,11 +372,11 @@ Test(X, X7_a_refused_write)
         async_reader_release(reader);
         async_writer_release(r.writer);
 
-        gate shut = { 0 };
-        probe p = { .hold = &shut };
+        gate  shut = {0};
+        probe p = {.hold = &shut};
         reader = TASK(pool, .source = range_of(0, 20), .batch = batch_twice, .context = &p);
         async_reader *next = TASK(pool, .input = reader);
-        reading *a = calloc(1, sizeof *a);
+        reading      *a = calloc(1, sizeof *a);
         cr_assert_not_null(a);
         reading_start(a, next, 10, async_forever());
         gate_arrived(&shut, 1);
@@ -422,27 +402,24 @@ Test(X, X7_a_refused_write)
 Test(X, X8_failing_source)
 {
     for (uint64_t k = 0; k <= 14; k += 7) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             for (size_t chunk = 0; chunk <= 3; chunk += 3) {
                 for (unsigned pass = 0; pass < 2; pass++) {
-                    numbers made = { .end = 100, .code = 31, .fail_value = k };
-                    async_pool *pool = pool_of(n);
+                    numbers       made = {.end = 100, .code = 31, .fail_value = k};
+                    async_pool   *pool = pool_of(n);
                     async_reader *first = TASK(pool, .name = "source", .max_chunksize = chunk,
                                                .source = from_numbers(&made),
                                                .each = pass ? NULL : each_twice,
                                                .order = ASYNC_ORDERED);
                     async_reader *reader = TASK(pool, .input = first, .order = ASYNC_ORDERED);
-                    uint64_t items[30];
-                    size_t got = 99;
-                    async_status status =
-                        async_reader_read(reader, items, 30, &got, async_forever());
+                    uint64_t      items[30];
+                    size_t        got = 99;
+                    async_status  status = async_reader_read(reader, items, 30, &got,
+                                                             async_forever());
                     cr_assert_eq(status, ASYNC_FAILED);
                     cr_assert_eq(got, k, "N = %u, chunk %zu: %zu of %u", n, chunk, got,
                                  (unsigned)k);
-                    for (uint64_t i = 0; i < k; i++) {
-                        cr_assert_eq(items[i], pass ? i : 2 * i);
-                    }
+                    for (uint64_t i = 0; i < k; i++) { cr_assert_eq(items[i], pass ? i : 2 * i); }
                     cr_assert(async_task_done(async_reader_task(first)));
                     async_error error = error_of(first);
                     cr_assert_eq(error.status, ASYNC_FAILED);

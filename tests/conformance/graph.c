@@ -8,7 +8,7 @@
 TestEachSize(P, P9_unordered_inputs_share_the_demand)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     uint64_t      items[30];
     async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_add_one);
     async_reader *b = TASK(pool, .source = range_of(1000, 1000), .each = each_add_one);
@@ -74,8 +74,8 @@ TestEachSize(P, P9_ordered_inputs_come_one_after_the_other)
 {
     async_pool   *pool = pool_of(n);
     uint64_t      items[200];
-    async_reader *a = TASK(pool, .source = range_of(0, 70), .batch = batch_copy,
-                           .max_chunksize = 7, .order = ASYNC_ORDERED);
+    async_reader *a = TASK(pool, .source = range_of(0, 70), .batch = batch_copy, .max_chunksize = 7,
+                           .order = ASYNC_ORDERED);
     async_reader *b = TASK(pool, .source = range_of(70, 50), .batch = batch_copy,
                            .max_chunksize = 3, .order = ASYNC_ORDERED);
     async_reader *c = TASK(pool, .source = range_of(120, 30));
@@ -127,7 +127,7 @@ TestEachSize(P, P9_cycles_are_refused)
 TestEachSize(P, P9_the_same_input_again_is_no_change)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     uint64_t      items[21];
     async_reader *a = TASK(pool, .source = range_of(0, 20), .batch = batch_copy, .context = &p,
                            .release = probe_release);
@@ -161,9 +161,7 @@ static int named_batch(const void *in, void *out, size_t count, size_t *done, vo
     named *self = context;
     (void)done;
     size_t at = atomic_fetch_add(&self->log->at, 1);
-    if (at < sizeof self->log->names - 1) {
-        self->log->names[at] = self->name;
-    }
+    if (at < sizeof self->log->names - 1) { self->log->names[at] = self->name; }
     memcpy(out, in, count * sizeof(uint64_t));
     return 0;
 }
@@ -173,8 +171,8 @@ static int named_batch(const void *in, void *out, size_t count, size_t *done, vo
 TestEachSize(P, P9_inputs_are_scheduled_ahead_of_consumers)
 {
     async_pool   *pool = pool_of(n);
-    order_log     log = { .at = 0 };
-    named         names[] = { { &log, 'a' }, { &log, 'b' }, { &log, 'c' }, { &log, 'd' } };
+    order_log     log = {.at = 0};
+    named         names[] = {{&log, 'a'}, {&log, 'b'}, {&log, 'c'}, {&log, 'd'}};
     async_reader *a = TASK(pool, .source = range_of(0, 1000), .batch = named_batch,
                            .context = &names[0]);
     async_reader *d = TASK(pool, .input = a, .batch = named_batch, .context = &names[3],
@@ -237,9 +235,7 @@ static void stream_body(void *arg)
         size_t got;
         s->status = async_reader_read(s->reader, items, 64, &got, async_forever());
         ledger_add(&s->seen, items, got);
-        for (size_t i = 0; i < got; i++) {
-            atomic_fetch_add(&s->count, items[i] < s->seen.size);
-        }
+        for (size_t i = 0; i < got; i++) { atomic_fetch_add(&s->count, items[i] < s->seen.size); }
     }
 }
 
@@ -292,12 +288,12 @@ TestEachSize(P, P10_the_graph_changes_while_it_runs)
 TestEachSize(P, P10_no_change_waits_for_a_running_chunk)
 {
     async_pool   *pool = pool_of(n);
-    gate          g = { 0 };
-    probe         p = { .hold = &g };
+    gate          g = {0};
+    probe         p = {.hold = &g};
     async_reader *a = TASK(pool, .source = range_of(0, 100), .batch = batch_copy, .context = &p,
                            .release = probe_release);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy);
-    reading       blocked = { 0 };
+    reading       blocked = {0};
     uint64_t      items[10];
     reading_start(&blocked, b, 10, async_forever());
     gate_arrived(&g, 1);
@@ -350,7 +346,7 @@ static int changes_graph(const void *in, void *out, void *context)
         async_source  source = async_source_range(100, 10);
         async_reader *reader = NULL;
         self->added = async_pool_add_task(self->pool, &reader,
-                                          &(async_task_options){ .source = &source });
+                                          &(async_task_options){.source = &source});
         self->input = async_task_add_input(async_reader_task(self->all), reader);
         async_reader_release(reader);
         self->removed = async_pool_remove_task(self->pool, async_reader_task(self->victim));
@@ -361,8 +357,8 @@ static int changes_graph(const void *in, void *out, void *context)
 
 TestEachSize(P, P10_a_function_changes_its_own_graph)
 {
-    inside      self = { .pool = pool_of(n), .added = ASYNC_SYSTEM };
-    uint64_t    items[21];
+    inside        self = {.pool = pool_of(n), .added = ASYNC_SYSTEM};
+    uint64_t      items[21];
     async_reader *a = TASK(self.pool, .source = range_of(0, 10), .each = changes_graph,
                            .context = &self, .max_parallel = 1);
     self.all = TASK(self.pool, .input = a);

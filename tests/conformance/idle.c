@@ -13,9 +13,9 @@
 /* M9: idle costs nothing: before there was anything to do, and after it. */
 TestEachSize(M, M9_nothing_to_do)
 {
-    uint64_t      items[1000];
-    unsigned      threads = threads_at_rest() - 1;
-    async_pool   *pool = pool_of(n);
+    uint64_t    items[1000];
+    unsigned    threads = threads_at_rest() - 1;
+    async_pool *pool = pool_of(n);
     CHECK(others_stand_still(0, threads + n));
     async_reader *a = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,
                            .max_chunksize = 7);
@@ -34,7 +34,7 @@ TestEachSize(M, M9_a_blocked_reader)
     for (unsigned help = 0; help < 2; help++) {
         NOTE("N = %u, readers_help %u", n, help);
         unsigned           threads = threads_at_rest() - 1;
-        async_pool_options options = { .readers_help = help != 0 };
+        async_pool_options options = {.readers_help = help != 0};
         async_pool        *pool = NULL;
         async_writer      *writer;
         async_reader      *input;
@@ -77,7 +77,7 @@ TestEachSize(M, M9_one_long_chunk)
 {
     unsigned       threads = threads_at_rest() - 1;
     async_pool    *pool = pool_of(n);
-    long_chunk     s = { .id = 0 };
+    long_chunk     s = {.id = 0};
     static reading blocked, second;
     memset(&blocked, 0, sizeof blocked);
     memset(&second, 0, sizeof second);
@@ -104,9 +104,7 @@ TestEachSize(M, M9_one_long_chunk)
 static int in_child(int (*f)(void *context), void *context)
 {
     pid_t child = fork();
-    if (child == 0) {
-        _exit(f(context));
-    }
+    if (child == 0) { _exit(f(context)); }
     int status = 0;
     cr_assert(child > 0 && waitpid(child, &status, 0) == child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
@@ -119,9 +117,7 @@ static int size_with_affinity(void *context)
     cpu_set_t       mine, few;
     unsigned        count = 0;
     CPU_ZERO(&few);
-    if (sched_getaffinity(0, sizeof mine, &mine) != 0) {
-        return 254;
-    }
+    if (sched_getaffinity(0, sizeof mine, &mine) != 0) { return 254; }
     for (size_t i = 0; i < CPU_SETSIZE && count < *cpus; i++) {
         if (CPU_ISSET(i, &mine)) {
             CPU_SET(i, &few);
@@ -144,16 +140,12 @@ static unsigned quota_cpus(void)
     long long quota = -1, period = 0;
     FILE     *file = fopen("/sys/fs/cgroup/cpu.max", "r");
     if (file != NULL) {
-        if (fscanf(file, "%lld %lld", &quota, &period) != 2) {
-            quota = -1;
-        }
+        if (fscanf(file, "%lld %lld", &quota, &period) != 2) { quota = -1; }
         fclose(file);
         return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 10000;
     }
     file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r");
-    if (file == NULL) {
-        return 10000;
-    }
+    if (file == NULL) { return 10000; }
     int ok = fscanf(file, "%lld", &quota);
     fclose(file);
     file = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r");
@@ -181,9 +173,7 @@ static bool write_file(const char *folder, const char *name, const char *text)
     char path[300];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "r+");
-    if (file == NULL) {
-        return false;
-    }
+    if (file == NULL) { return false; }
     bool ok = fputs(text, file) >= 0;
     return fclose(file) == 0 && ok;
 }
@@ -198,9 +188,7 @@ static int size_in_group(void *context)
 {
     group *g = context;
     char   id[32];
-    if (mkdir(g->folder, 0755) != 0 && errno != EEXIST) {
-        return 200;
-    }
+    if (mkdir(g->folder, 0755) != 0 && errno != EEXIST) { return 200; }
     snprintf(id, sizeof id, "%d\n", (int)getpid());
     if ((g->period_file != NULL && !write_file(g->folder, g->period_file, "100000")) ||
         !write_file(g->folder, g->quota_file, g->quota) ||
@@ -208,9 +196,7 @@ static int size_in_group(void *context)
         return 201;
     }
     async_pool *pool = NULL;
-    if (async_pool_create(&pool, ASYNC_ALL_CPUS, NULL) != ASYNC_OK) {
-        return 202;
-    }
+    if (async_pool_create(&pool, ASYNC_ALL_CPUS, NULL) != ASYNC_OK) { return 202; }
     int size = (int)async_pool_size(pool);
     return async_pool_destroy(pool, ASYNC_DROP) == ASYNC_OK ? size : 203;
 }
@@ -222,8 +208,8 @@ Test(M, M11_all_cpus_respects_the_quota, .timeout = 30)
         const char *root, *quota_file, *period_file;
         const char *half, *one_and_a_half;
     } kinds[] = {
-        { "/sys/fs/cgroup", "cpu.max", NULL, "50000 100000", "150000 100000" },
-        { "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "cpu.cfs_period_us", "50000", "150000" },
+        {"/sys/fs/cgroup", "cpu.max", NULL, "50000 100000", "150000 100000"},
+        {"/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "cpu.cfs_period_us", "50000", "150000"},
     };
     cpu_set_t mine;
     cr_assert(sched_getaffinity(0, sizeof mine, &mine) == 0);
@@ -231,9 +217,9 @@ Test(M, M11_all_cpus_respects_the_quota, .timeout = 30)
     unsigned most = allowed < quota ? allowed : quota;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         for (unsigned half = 0; half < 2; half++) {
-            group g = { .quota_file = kinds[i].quota_file,
-                        .period_file = kinds[i].period_file,
-                        .quota = half ? kinds[i].half : kinds[i].one_and_a_half };
+            group g = {.quota_file = kinds[i].quota_file,
+                       .period_file = kinds[i].period_file,
+                       .quota = half ? kinds[i].half : kinds[i].one_and_a_half};
             snprintf(g.folder, sizeof g.folder, "%s/async-test-%d", kinds[i].root, (int)getpid());
             int      size = in_child(size_in_group, &g);
             unsigned wanted = half ? 1 : most < 2 ? most : 2;
@@ -248,7 +234,5 @@ Test(M, M11_all_cpus_respects_the_quota, .timeout = 30)
             tried++;
         }
     }
-    if (tried == 0) {
-        cr_skip_test("no control group can be made here");
-    }
+    if (tried == 0) { cr_skip_test("no control group can be made here"); }
 }

@@ -10,8 +10,8 @@ Test(K, K14_a_chunk_with_its_input_goes_through, .timeout = 30)
     for (unsigned n = 1; n <= 16; n *= 2) {
         NOTE("N = %u", n);
         async_pool   *pool = pool_of(n);
-        gate          g = { 0 };
-        probe         p = { .hold = &g };
+        gate          g = {0};
+        probe         p = {.hold = &g};
         uint64_t      items[20];
         async_reader *r = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy,
                                .context = &p);
@@ -41,8 +41,8 @@ Test(K, K14_K11_what_stays_in_flight, .timeout = 30)
     for (unsigned n = 1; n <= 16; n *= 2) {
         NOTE("N = %u", n);
         async_pool     *pool = pool_of(n);
-        gate            g = { 0 };
-        probe           p = { .hold = &g };
+        gate            g = {0};
+        probe           p = {.hold = &g};
         static uint64_t items[COUNT];
         async_reader   *r = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,
                                  .context = &p, .max_chunksize = CHUNK);
@@ -67,10 +67,9 @@ Test(K, K14_K11_what_stays_in_flight, .timeout = 30)
 TestEachSize(K, K14_looking_again_and_again_makes_the_items_once)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { .delay_us = 2000 }, q = { 0 };
+    probe         p = {.delay_us = 2000}, q = {0};
     uint64_t      items[10];
-    async_reader *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy,
-                           .context = &p);
+    async_reader *a = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy, .context = &p);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &q);
     size_t        got = 0;
     async_status  status = ASYNC_TIMEOUT;
@@ -96,7 +95,7 @@ TestEachSize(K, K14_looking_again_and_again_makes_the_items_once)
 TestEachSize(K, K14_a_waiting_chunk_is_cut_to_what_is_there)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     uint64_t      items[10];
     async_writer *writer;
     async_reader *input;
@@ -111,8 +110,7 @@ TestEachSize(K, K14_a_waiting_chunk_is_cut_to_what_is_there)
         CHECK_SOON(atomic_load(&p.calls) == 1);
     }
     if (got < 4) {
-        CHECK_STATUS(async_reader_read(r, items + got, 4 - got, &more, async_forever()),
-                     ASYNC_OK);
+        CHECK_STATUS(async_reader_read(r, items + got, 4 - got, &more, async_forever()), ASYNC_OK);
     }
     CHECK_RISING(items, 0, 4);
     CHECK_EQ(atomic_load(&p.calls), 1);
@@ -135,7 +133,7 @@ TestEachSize(K, K14_a_waiting_chunk_is_cut_to_what_is_there)
 TestEachSize(K, K14_a_waiting_chunk_without_input_is_dropped)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
+    probe         p = {0}, q = {0};
     uint64_t      items[10];
     async_writer *writer;
     async_reader *input;
@@ -168,7 +166,7 @@ TestEachSize(K, K14_nothing_else_starts)
 {
     enum { CHUNK = 5 };
     async_pool   *pool = pool_of(n);
-    probe         p = { .delay_us = 200 };
+    probe         p = {.delay_us = 200};
     async_reader *r = TASK(pool, .source = range_of(0, 100000000), .batch = batch_copy,
                            .context = &p, .max_chunksize = CHUNK, .max_parallel = 1);
     void         *items = NULL;
@@ -190,8 +188,8 @@ TestEachSize(K, K14_nothing_else_starts)
 /* K14: of several readers only the one that leaves takes back its part. */
 TestEachSize(K, K14_others_keep_what_they_asked_for)
 {
-    async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    async_pool    *pool = pool_of(n);
+    probe          p = {0};
     static reading stays, leaves;
     memset(&stays, 0, sizeof stays);
     memset(&leaves, 0, sizeof leaves);
@@ -224,8 +222,8 @@ TestEachSize(K, K14_others_keep_what_they_asked_for)
 /* K14: a cancelled consumer takes back what it asked of its input, which goes on for others. */
 TestEachSize(K, K14_a_cancelled_consumer_takes_back_its_part)
 {
-    async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
+    async_pool    *pool = pool_of(n);
+    probe          p = {0}, q = {0};
     static reading cancelled;
     memset(&cancelled, 0, sizeof cancelled);
     uint64_t      items[10];
@@ -261,10 +259,10 @@ TestEachSize(K, K14_short_waits_lose_nothing)
 {
     enum { COUNT = 300 };
     async_pool   *pool = pool_of(n);
-    probe         p = { .delay_us = 300 }, q = { .delay_us = 300 };
+    probe         p = {.delay_us = 300}, q = {.delay_us = 300};
     uint64_t      items[COUNT + 1];
-    async_reader *a = TASK(pool, .source = range_of(0, COUNT), .batch = batch_copy,
-                           .context = &p, .max_chunksize = 7);
+    async_reader *a = TASK(pool, .source = range_of(0, COUNT), .batch = batch_copy, .context = &p,
+                           .max_chunksize = 7);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &q,
                            .max_chunksize = 5);
     size_t        count = 0, timeouts = 0;
@@ -272,11 +270,8 @@ TestEachSize(K, K14_short_waits_lose_nothing)
     uint64_t      end = now_ms() + SOON;
     for (size_t i = 0; status != ASYNC_END && now_ms() < end; i++) {
         size_t     got = 0, left = COUNT - count, want = 1 + i % 50;
-        async_wait wait = i % 3 == 0 ? async_now()
-                                     : async_until_ns(now_ns() + 100000 * (i % 7));
-        if (want > left) {
-            want = left > 0 ? left : 1;
-        }
+        async_wait wait = i % 3 == 0 ? async_now() : async_until_ns(now_ns() + 100000 * (i % 7));
+        if (want > left) { want = left > 0 ? left : 1; }
         status = async_reader_read(b, items + count, want, &got, wait);
         CHECK(status == ASYNC_OK || status == ASYNC_TIMEOUT || status == ASYNC_END);
         timeouts += status == ASYNC_TIMEOUT;

@@ -8,7 +8,7 @@
 TestEachSize(O, O1_a_task_lives_while_it_is_held_or_consumed)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
+    probe         p = {0}, q = {0};
     uint64_t      item;
     async_reader *a = TASK(pool, .source = range_of(0, 10), .batch = batch_copy, .context = &p,
                            .release = probe_release);
@@ -41,11 +41,11 @@ Test(O, O1_released_while_a_chunk_runs, .timeout = 30)
     for (unsigned n = 1; n <= 16; n *= 2) {
         NOTE("N = %u", n);
         async_pool   *pool = pool_of(n);
-        gate          g = { 0 };
-        probe         p = { .hold = &g };
+        gate          g = {0};
+        probe         p = {.hold = &g};
         uint64_t      items[10];
-        async_reader *r = TASK(pool, .source = range_of(0, 100), .batch = batch_copy,
-                               .context = &p, .discard = probe_discard, .release = probe_release);
+        async_reader *r = TASK(pool, .source = range_of(0, 100), .batch = batch_copy, .context = &p,
+                               .discard = probe_discard, .release = probe_release);
         CHECK_READ(r, items, 10, async_within_ms(1), ASYNC_TIMEOUT, 0);
         gate_arrived(&g, 1);
         async_reader_release(r);
@@ -65,14 +65,14 @@ TestEachSize(O, O2_removal_cascades_upstream)
 {
     for (unsigned read = 0; read < 3; read++) {
         NOTE("N = %u, read %u", n, read);
-        arena         memory = { 0 };
-        async_pool   *pool = arena_pool(&memory, n, NULL);
-        probe         p[3] = { 0 };
-        uint64_t      items[101];
+        arena       memory = {0};
+        async_pool *pool = arena_pool(&memory, n, NULL);
+        probe       p[3] = {0};
+        uint64_t    items[101];
         CHECK(pool != NULL);
         async_reader *r = TASK(pool, .source = range_of(0, 100), .batch = batch_copy,
-                               .context = &p[0], .release = probe_release,
-                               .discard = probe_discard, .min_count = 50);
+                               .context = &p[0], .release = probe_release, .discard = probe_discard,
+                               .min_count = 50);
         for (unsigned i = 1; i < 3; i++) {
             async_reader *next = TASK(pool, .input = r, .batch = batch_copy, .context = &p[i],
                                       .release = probe_release, .discard = probe_discard,
@@ -93,9 +93,7 @@ TestEachSize(O, O2_removal_cascades_upstream)
         }
         async_reader_release(r);
         CHECK_EQ(async_pool_num_tasks(pool), 0);
-        for (unsigned i = 0; i < 3; i++) {
-            CHECK_SOON(atomic_load(&p[i].released) == 1);
-        }
+        for (unsigned i = 0; i < 3; i++) { CHECK_SOON(atomic_load(&p[i].released) == 1); }
         uint64_t discarded = atomic_load(&p[0].discarded) + atomic_load(&p[1].discarded) +
                              atomic_load(&p[2].discarded);
         CHECK_EQ(discarded, read == 1 ? 40 : 0);
@@ -109,7 +107,7 @@ TestEachSize(O, O2_removal_cascades_upstream)
 TestEachSize(O, O3_an_intermediate_task_is_kept_by_its_consumer)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     uint64_t      items[101];
     async_reader *a = TASK(pool, .source = range_of(0, 100), .batch = batch_copy);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p,
@@ -136,11 +134,11 @@ TestEachSize(O, O3_an_intermediate_task_is_kept_by_its_consumer)
 TestEachSize(O, O4_a_done_task_lets_go_of_its_inputs)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
+    probe         p = {0}, q = {0};
     uint64_t      items[101];
     async_writer *writer;
     async_reader *plain;
-    probe         channel = { 0 };
+    probe         channel = {0};
     channel_of(&writer, &plain, 0, &channel);
     write_numbers(writer, 100, 5);
     async_writer_release(writer);
@@ -178,11 +176,11 @@ Test(O, O4_inputs_stay_until_the_last_chunk_has_finished, .timeout = 30)
     for (unsigned n = 2; n <= 16; n *= 2) {
         NOTE("N = %u", n);
         async_pool   *pool = pool_of(n);
-        gate          g = { 0 };
-        probe         p = { 0 }, q = { .hold = &g, .hold_one = true, .hold_value = 0 };
-        reading       blocked = { 0 };
-        async_reader *a = TASK(pool, .source = range_of(0, 15), .batch = batch_copy,
-                               .context = &p, .release = probe_release, .max_chunksize = 10);
+        gate          g = {0};
+        probe         p = {0}, q = {.hold = &g, .hold_one = true, .hold_value = 0};
+        reading       blocked = {0};
+        async_reader *a = TASK(pool, .source = range_of(0, 15), .batch = batch_copy, .context = &p,
+                               .release = probe_release, .max_chunksize = 10);
         async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &q,
                                .max_chunksize = 10);
         async_reader_release(a);
@@ -206,10 +204,10 @@ Test(O, O4_inputs_stay_until_the_last_chunk_has_finished, .timeout = 30)
 TestEachSize(O, O5_dropping_the_final_handle_keeps_what_is_held)
 {
     async_pool   *pool = pool_of(n);
-    probe         p[3] = { 0 };
+    probe         p[3] = {0};
     uint64_t      items[101];
-    async_reader *a = TASK(pool, .source = range_of(0, 100), .batch = batch_copy,
-                           .context = &p[0], .release = probe_release);
+    async_reader *a = TASK(pool, .source = range_of(0, 100), .batch = batch_copy, .context = &p[0],
+                           .release = probe_release);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p[1],
                            .release = probe_release);
     async_reader *c = TASK(pool, .input = b, .batch = batch_copy, .context = &p[2],
@@ -231,19 +229,18 @@ TestEachSize(O, O5_dropping_the_final_handle_keeps_what_is_held)
 /* O6: the order in which connected pools' handles are dropped doesn't matter: all 24 of them. */
 static void drop_in_order(unsigned n, unsigned m, const unsigned order[4])
 {
-    arena         memory = { 0 };
-    probe         p = { 0 }, q = { 0 };
-    ledger        lost;
-    uint64_t      items[10];
-    async_pool   *a = arena_pool(&memory, n, NULL), *b = arena_pool(&memory, m, NULL);
+    arena       memory = {0};
+    probe       p = {0}, q = {0};
+    ledger      lost;
+    uint64_t    items[10];
+    async_pool *a = arena_pool(&memory, n, NULL), *b = arena_pool(&memory, m, NULL);
     CHECK(a != NULL && b != NULL);
     ledger_make(&lost, 1000);
     p.lost = q.lost = &lost;
     async_reader *ra = TASK(a, .source = range_of(0, 1000), .batch = batch_copy, .context = &p,
                             .discard = probe_discard, .release = probe_release, .min_count = 50);
     async_reader *rb = TASK(b, .input = ra, .batch = batch_copy, .context = &q,
-                            .discard = probe_discard, .release = probe_release,
-                            .max_chunksize = 7);
+                            .discard = probe_discard, .release = probe_release, .max_chunksize = 7);
     CHECK_READ(rb, items, 10, async_forever(), ASYNC_OK, 10);
     for (unsigned i = 0; i < 4; i++) {
         switch (order[i]) {
@@ -273,7 +270,7 @@ static void drop_in_order(unsigned n, unsigned m, const unsigned order[4])
 TestEachSize(O, O6_handles_are_dropped_in_any_order)
 {
     for (unsigned code = 0; code < 256; code++) {
-        const unsigned order[4] = { code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6 };
+        const unsigned order[4] = {code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6};
         if (((1u << order[0]) | (1u << order[1]) | (1u << order[2]) | (1u << order[3])) == 15) {
             NOTE("N = %u, order %u %u %u %u", n, order[0], order[1], order[2], order[3]);
             drop_in_order(n, n == 2 ? 0 : 2, order);
@@ -325,9 +322,7 @@ static void context_discard(void *items, size_t count, void *context)
 static void context_release(void *context)
 {
     context_log *c = context;
-    for (size_t i = 0; i < c->count; i++) {
-        c->array[i] = UINT64_MAX;
-    }
+    for (size_t i = 0; i < c->count; i++) { c->array[i] = UINT64_MAX; }
     atomic_fetch_add(&c->released, 1);
 }
 
@@ -336,11 +331,10 @@ static void context_release(void *context)
 TestEachSize(O, O7_a_task_releases_its_context_once_and_last)
 {
     async_pool   *pool = pool_of(n);
-    context_log   c = { .released = 0 };
+    context_log   c = {.released = 0};
     uint64_t      items[10];
-    async_reader *r = TASK(pool, .source = range_of(0, 100), .batch = context_batch,
-                           .context = &c, .discard = context_discard, .release = context_release,
-                           .min_count = 50);
+    async_reader *r = TASK(pool, .source = range_of(0, 100), .batch = context_batch, .context = &c,
+                           .discard = context_discard, .release = context_release, .min_count = 50);
     CHECK_READ(r, items, 10, async_forever(), ASYNC_OK, 10);
     CHECK_STATUS(async_pool_remove_task(pool, async_reader_task(r)), ASYNC_OK);
     pool_end(pool);
@@ -355,7 +349,7 @@ TestEachSize(O, O7_a_task_releases_its_context_once_and_last)
 TestEachSize(O, O7_a_source_releases_its_context_once)
 {
     async_pool   *pool = pool_of(n);
-    numbers       source = { .end = 100 };
+    numbers       source = {.end = 100};
     uint64_t      items[101];
     async_reader *r = TASK(pool, .source = from_numbers(&source), .context = &source,
                            .release = numbers_release);
@@ -375,13 +369,11 @@ TestEachSize(O, O7_an_array_stays_until_its_release)
 {
     enum { COUNT = 1000 };
     static uint64_t array[COUNT];
-    for (uint64_t i = 0; i < COUNT; i++) {
-        array[i] = i;
-    }
+    for (uint64_t i = 0; i < COUNT; i++) { array[i] = i; }
     async_pool   *pool = pool_of(n);
-    context_log   c = { .array = array, .count = COUNT };
+    context_log   c = {.array = array, .count = COUNT};
     uint64_t      items[COUNT];
-    async_view    view = { 0 };
+    async_view    view = {0};
     async_reader *r = TASK(pool, .source = array_of(array, COUNT), .context = &c,
                            .release = context_release, .min_count = 500);
     async_reader *next = TASK(pool, .input = r);
@@ -407,13 +399,12 @@ Test(O, O7_a_channel_releases_its_context_once_and_last, .timeout = 30)
 {
     for (unsigned order = 0; order < 2; order++) {
         NOTE("order %u", order);
-        context_log           c = { .released = 0 };
-        async_channel_options options = { .discard = context_discard,
-                                          .release = context_release,
-                                          .context = &c };
-        async_writer         *writer;
-        async_reader         *reader;
-        uint64_t              item;
+        context_log           c = {.released = 0};
+        async_channel_options options = {
+            .discard = context_discard, .release = context_release, .context = &c};
+        async_writer *writer;
+        async_reader *reader;
+        uint64_t      item;
         CHECK_STATUS(async_channel_create(&writer, &reader, sizeof item, &options), ASYNC_OK);
         write_numbers(writer, 0, 10);
         CHECK_READ(reader, &item, 1, async_forever(), ASYNC_OK, 1);
@@ -441,14 +432,14 @@ Test(O, O7_a_channel_releases_its_context_once_and_last, .timeout = 30)
 TestEachSize(O, O7_no_release_where_adding_failed)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     async_reader *r = NULL;
     async_source  source = async_source_range(0, 10);
     CHECK_STATUS(async_pool_add_task(pool, &r,
-                                     &(async_task_options){ .source = &source,
-                                                            .input_size = 3,
-                                                            .context = &p,
-                                                            .release = probe_release }),
+                                     &(async_task_options){.source = &source,
+                                                           .input_size = 3,
+                                                           .context = &p,
+                                                           .release = probe_release}),
                  ASYNC_INVALID);
     CHECK(r == NULL);
     pool_end(pool);

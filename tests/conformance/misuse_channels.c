@@ -6,15 +6,15 @@
 
 #define RUBBISH(type) ((type *)(uintptr_t)64)
 
-static const async_wait bad_wait = { (async_wait_kind)99, 0 };
+static const async_wait bad_wait = {(async_wait_kind)99, 0};
 
 /* M12: async_channel_create: on failure both ends are NULL, and release is not called. */
 Test(M, M12_channel_create, .timeout = 30)
 {
     async_writer         *writer = RUBBISH(async_writer);
     async_reader         *reader = RUBBISH(async_reader);
-    probe                 p = { 0 };
-    async_channel_options options = { .release = probe_release, .context = &p };
+    probe                 p = {0};
+    async_channel_options options = {.release = probe_release, .context = &p};
     CHECK_STATUS(async_channel_create(NULL, &reader, 8, &options), ASYNC_INVALID);
     CHECK(reader == NULL);
     CHECK_STATUS(async_channel_create(&writer, NULL, 8, &options), ASYNC_INVALID);
@@ -22,24 +22,25 @@ Test(M, M12_channel_create, .timeout = 30)
     CHECK_STATUS(async_channel_create(NULL, NULL, 8, &options), ASYNC_INVALID);
 
     static const struct {
-        const char  *why;
-        size_t       item_size, capacity;
-        unsigned     reserved; /* which of the words isn't 0, from 1 */
+        const char *why;
+        size_t      item_size, capacity;
+        unsigned    reserved; /* which of the words isn't 0, from 1 */
     } bad[] = {
-        { "items of 0 bytes", 0, 0, 0 },          { "items of 0 bytes, bounded", 0, 10, 0 },
-        { "reserved word 0", 8, 0, 1 },           { "reserved word 1", 8, 0, 2 },
-        { "reserved word 2", 8, 0, 3 },           { "reserved word 3", 8, 0, 4 },
-        { "an item that overflows", SIZE_MAX, 0, 0 },
-        { "a capacity that overflows", 16, SIZE_MAX / 2, 0 },
-        { "a capacity of SIZE_MAX", 8, SIZE_MAX, 0 },
+        {"items of 0 bytes", 0, 0, 0},
+        {"items of 0 bytes, bounded", 0, 10, 0},
+        {"reserved word 0", 8, 0, 1},
+        {"reserved word 1", 8, 0, 2},
+        {"reserved word 2", 8, 0, 3},
+        {"reserved word 3", 8, 0, 4},
+        {"an item that overflows", SIZE_MAX, 0, 0},
+        {"a capacity that overflows", 16, SIZE_MAX / 2, 0},
+        {"a capacity of SIZE_MAX", 8, SIZE_MAX, 0},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         NOTE("%s", bad[i].why);
         async_channel_options wrong = options;
         wrong.capacity = bad[i].capacity;
-        if (bad[i].reserved > 0) {
-            wrong.reserved[bad[i].reserved - 1] = 1;
-        }
+        if (bad[i].reserved > 0) { wrong.reserved[bad[i].reserved - 1] = 1; }
         writer = RUBBISH(async_writer);
         reader = RUBBISH(async_reader);
         CHECK_STATUS(async_channel_create(&writer, &reader, bad[i].item_size, &wrong),
@@ -122,15 +123,14 @@ static void misread(async_reader *reader)
     uint64_t   item;
     size_t     got = 77, count = 77;
     void      *items = RUBBISH(void);
-    async_view view = { 0 };
+    async_view view = {0};
     CHECK_STATUS(async_reader_read(reader, NULL, 1, &got, async_now()), ASYNC_INVALID);
     CHECK_EQ(got, 0);
     got = 77;
     CHECK_STATUS(async_reader_read(reader, &item, 1, &got, bad_wait), ASYNC_INVALID);
     CHECK_EQ(got, 0);
     got = 77;
-    CHECK_STATUS(async_reader_read(reader, &item, SIZE_MAX / 2, &got, async_now()),
-                 ASYNC_INVALID);
+    CHECK_STATUS(async_reader_read(reader, &item, SIZE_MAX / 2, &got, async_now()), ASYNC_INVALID);
     CHECK_EQ(got, 0);
     CHECK_STATUS(async_reader_read(reader, NULL, 0, &got, async_now()), ASYNC_OK);
     CHECK_EQ(got, 0);
@@ -161,7 +161,7 @@ Test(M, M12_reader_calls_without_a_reader, .timeout = 30)
     uint64_t            item;
     size_t              got = 77, count = 77;
     void               *items = RUBBISH(void), *context = &item;
-    async_view          view = { 0 };
+    async_view          view = {0};
     async_error         error;
     async_pre_read_fn  *pre = NULL;
     async_post_read_fn *post = NULL;
@@ -207,7 +207,7 @@ Test(M, M12_reader_calls, .timeout = 30)
 TestEachSize(M, M12_reader_calls_of_a_task)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     uint64_t      items[11];
     async_reader *r = TASK(pool, .source = range_of(0, 10), .batch = batch_copy, .context = &p);
     misread(r);

@@ -33,16 +33,16 @@ Test(M, M12_pool_create, .timeout = 30)
     unsigned threads = threads_at_rest();
     CHECK_STATUS(async_pool_create(NULL, 1, NULL), ASYNC_INVALID);
     for (unsigned i = 0; i < 4; i++) {
-        async_pool_options options = { .name = "reserved" };
+        async_pool_options options = {.name = "reserved"};
         options.reserved[i] = 1;
         refuse_pool(1, &options, "reserved words");
     }
-    arena           a = { 0 };
+    arena           a = {0};
     async_allocator whole = arena_allocator(&a);
-    async_allocator no_allocate = { NULL, whole.deallocate, &a };
-    async_allocator no_deallocate = { whole.allocate, NULL, &a };
-    refuse_pool(0, &(async_pool_options){ .allocator = &no_allocate }, "no allocate");
-    refuse_pool(0, &(async_pool_options){ .allocator = &no_deallocate }, "no deallocate");
+    async_allocator no_allocate = {NULL, whole.deallocate, &a};
+    async_allocator no_deallocate = {whole.allocate, NULL, &a};
+    refuse_pool(0, &(async_pool_options){.allocator = &no_allocate}, "no allocate");
+    refuse_pool(0, &(async_pool_options){.allocator = &no_deallocate}, "no deallocate");
     CHECK_SOON(thread_count() == threads);
     CHECK_EQ(atomic_load(&a.calls), 0);
 }
@@ -79,9 +79,9 @@ TestEachSize(M, M12_pool_calls)
 /* M12: a pool that is being destroyed refuses what is new; what was passed stays the caller's. */
 TestEachSize(M, M12_a_pool_that_is_being_destroyed)
 {
-    async_pool   *pool = pool_of(n);
-    gate          g = { 0 };
-    probe         p = { .hold = &g }, q = { 0 };
+    async_pool    *pool = pool_of(n);
+    gate           g = {0};
+    probe          p = {.hold = &g}, q = {0};
     static reading blocked;
     memset(&blocked, 0, sizeof blocked);
     async_writer *writer;
@@ -97,9 +97,8 @@ TestEachSize(M, M12_a_pool_that_is_being_destroyed)
     CHECK_STATUS(async_pool_cancel(pool), ASYNC_CLOSED);
     CHECK_STATUS(async_pool_set_size(pool, n + 1), ASYNC_CLOSED);
     CHECK_STATUS(async_pool_add_task(pool, &added,
-                                     &(async_task_options){ .input = input,
-                                                            .context = &q,
-                                                            .release = probe_release }),
+                                     &(async_task_options){
+                                         .input = input, .context = &q, .release = probe_release}),
                  ASYNC_CLOSED);
     CHECK(added == NULL);
     gate_open(&g);
@@ -134,7 +133,7 @@ static int destroys_own_pool(const void *in, void *out, void *context)
 /* M12: destroying a pool from inside a function that it runs is DEADLOCK, and changes nothing. */
 TestEachSize(M, M12_destroying_a_pool_from_inside)
 {
-    from_inside   s = { .pool = pool_of(n), .destroyed = ASYNC_OK, .stopping = true };
+    from_inside   s = {.pool = pool_of(n), .destroyed = ASYNC_OK, .stopping = true};
     uint64_t      items[5];
     async_reader *r = TASK(s.pool, .source = range_of(0, 10), .each = destroys_own_pool,
                            .context = &s, .max_parallel = 1);
@@ -165,21 +164,21 @@ static void refuse_task(adding *a, const char *why, async_task_options options)
     CHECK_EQ(async_pool_num_tasks(a->pool), 0);
     CHECK_EQ(atomic_load(&a->probe.released), 0);
 }
-#define REFUSE(why, ...) refuse_task(&a, why, (async_task_options){ __VA_ARGS__ })
+#define REFUSE(why, ...) refuse_task(&a, why, (async_task_options){__VA_ARGS__})
 
 /* M12: async_pool_add_task. Nothing is half done: no task, no release, no hold of the input. */
 TestEachSize(M, M12_add_task)
 {
     static uint64_t array[4];
-    adding          a = { .pool = pool_of(n) };
+    adding          a = {.pool = pool_of(n)};
     async_source    range = async_source_range(0, 10), bad;
     async_reader   *r = RUBBISH(async_reader);
     channel_of(&a.writer, &a.input, 0, NULL);
 
-    CHECK_STATUS(async_pool_add_task(NULL, &r, &(async_task_options){ .source = &range }),
+    CHECK_STATUS(async_pool_add_task(NULL, &r, &(async_task_options){.source = &range}),
                  ASYNC_INVALID);
     CHECK(r == NULL);
-    CHECK_STATUS(async_pool_add_task(a.pool, NULL, &(async_task_options){ .source = &range }),
+    CHECK_STATUS(async_pool_add_task(a.pool, NULL, &(async_task_options){.source = &range}),
                  ASYNC_INVALID);
     r = RUBBISH(async_reader);
     CHECK_STATUS(async_pool_add_task(a.pool, &r, NULL), ASYNC_INVALID);
@@ -202,7 +201,7 @@ TestEachSize(M, M12_add_task)
            .max_chunksize = SIZE_MAX / 2);
     REFUSE("order", .input = a.input, .order = (async_order)7);
     for (unsigned i = 0; i < 4; i++) {
-        async_task_options options = { .input = a.input };
+        async_task_options options = {.input = a.input};
         options.reserved[i] = 1;
         refuse_task(&a, "reserved words", options);
     }
@@ -219,7 +218,7 @@ TestEachSize(M, M12_add_task)
     REFUSE("array of items of 0 bytes", .source = &bad);
     bad = async_source_array(array, SIZE_MAX / 4, sizeof array[0]);
     REFUSE("array that overflows", .source = &bad);
-    bad = (async_source){ .kind = ASYNC_SOURCE_NONE };
+    bad = (async_source){.kind = ASYNC_SOURCE_NONE};
     REFUSE("source of no kind", .source = &bad);
     bad = range;
     bad.kind = (async_source_kind)99;
@@ -303,7 +302,7 @@ static int emits_wrongly(const void *in, size_t count, size_t *done, async_emitt
 TestEachSize(M, M12_calls_inside_functions)
 {
     async_pool   *pool = pool_of(n);
-    emits         e = { ASYNC_OK, ASYNC_OK, ASYNC_INVALID };
+    emits         e = {ASYNC_OK, ASYNC_OK, ASYNC_INVALID};
     uint64_t      items[11];
     async_reader *r = TASK(pool, .source = range_of(0, 10), .emit = emits_wrongly, .context = &e,
                            .max_parallel = 1);

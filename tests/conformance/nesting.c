@@ -24,8 +24,7 @@ static int nested_read(const void *in, void *out, void *context)
     atomic_fetch_add(&self->calls, 1);
     depth++;
     unsigned seen = atomic_load(&self->deepest);
-    while (depth > seen && !atomic_compare_exchange_weak(&self->deepest, &seen, depth)) {
-    }
+    while (depth > seen && !atomic_compare_exchange_weak(&self->deepest, &seen, depth)) {}
     atomic_fetch_add(&self->waiting, 1);
     async_status status = async_reader_read(self->inner, &item, 1, NULL, self->wait);
     atomic_fetch_sub(&self->waiting, 1);
@@ -40,7 +39,7 @@ TestEachSize(M, M8_a_function_reads_a_task_of_its_pool)
 {
     enum { COUNT = 200 };
     async_pool   *pool = pool_of(n);
-    nest          s = { .wait = async_forever() };
+    nest          s = {.wait = async_forever()};
     uint64_t      items[COUNT], sum = 0;
     async_reader *a = TASK(pool, .source = range_of(0, 10000), .batch = batch_add_one,
                            .max_chunksize = 3);
@@ -48,9 +47,7 @@ TestEachSize(M, M8_a_function_reads_a_task_of_its_pool)
     async_reader *r = TASK(pool, .source = range_of(0, COUNT), .each = nested_read, .context = &s,
                            .max_chunksize = 5);
     CHECK_READ(r, items, COUNT, async_forever(), ASYNC_OK, COUNT);
-    for (size_t i = 0; i < COUNT; i++) {
-        sum += items[i];
-    }
+    for (size_t i = 0; i < COUNT; i++) { sum += items[i]; }
     CHECK_EQ(sum, COUNT * (COUNT - 1) / 2 + COUNT * (COUNT + 1) / 2);
     CHECK_EQ(atomic_load(&s.statuses[ASYNC_OK]), COUNT);
     CHECK_EQ(counts_of(s.inner).items_out, COUNT);
@@ -140,7 +137,7 @@ Test(M, M8_levels_at_size_0, .timeout = 30)
 Test(M, M8_deadlock_at_size_0, .timeout = 30)
 {
     async_pool   *pool = pool_of(0);
-    nest          s = { .wait = async_forever() };
+    nest          s = {.wait = async_forever()};
     async_writer *writer;
     uint64_t      item;
     channel_of(&writer, &s.inner, 0, NULL);
@@ -186,7 +183,7 @@ static int nested_write(const void *in, void *result, void *context)
 Test(M, M8_writing_to_a_full_channel_at_size_0, .timeout = 30)
 {
     async_pool   *pool = pool_of(0);
-    out           s = { .wait = async_forever() };
+    out           s = {.wait = async_forever()};
     async_reader *reader;
     uint64_t      items[10];
     channel_of(&s.writer, &reader, 2, NULL);
@@ -210,12 +207,12 @@ Test(M, M8_a_stand_in_keeps_the_slot_working, .timeout = 30)
         NOTE("N = %u", n);
         unsigned       threads = threads_at_rest();
         async_pool    *pool = pool_of(n);
-        nest           s = { .wait = async_forever() };
+        nest           s = {.wait = async_forever()};
         static reading blocked[4];
         memset(blocked, 0, sizeof blocked);
-        async_reader  *waiting[4], *r;
-        async_writer  *writer;
-        uint64_t       items[100];
+        async_reader *waiting[4], *r;
+        async_writer *writer;
+        uint64_t      items[100];
         channel_of(&writer, &s.inner, 0, NULL);
         for (unsigned i = 0; i < n; i++) { /* every worker waits */
             waiting[i] = TASK(pool, .source = range_of(100, 10), .each = nested_read,
@@ -248,11 +245,11 @@ Test(M, M8_a_stand_in_keeps_the_slot_working, .timeout = 30)
 Test(M, M8_a_stand_in_for_a_writer, .timeout = 30)
 {
     async_pool    *pool = pool_of(1);
-    out            s = { .wait = async_forever() };
+    out            s = {.wait = async_forever()};
     static reading blocked;
     memset(&blocked, 0, sizeof blocked);
-    async_reader  *reader;
-    uint64_t       items[10];
+    async_reader *reader;
+    uint64_t      items[10];
     channel_of(&s.writer, &reader, 2, NULL);
     async_reader *r = TASK(pool, .source = range_of(0, 5), .each = nested_write, .context = &s);
     reading_start(&blocked, r, 5, async_forever());
@@ -278,13 +275,13 @@ Test(M, M8_busy_at_max_threads, .timeout = 30)
         NOTE("max_threads %u", 1 + extra);
         unsigned           threads = threads_at_rest();
         async_pool        *pool = NULL;
-        async_pool_options options = { .max_threads = 1 + extra };
-        nest               s = { .wait = async_forever() }, below = { .wait = async_forever() };
+        async_pool_options options = {.max_threads = 1 + extra};
+        nest               s = {.wait = async_forever()}, below = {.wait = async_forever()};
         static reading     blocked[4];
         memset(blocked, 0, sizeof blocked);
-        async_reader      *waiting[4];
-        async_writer      *writer;
-        uint64_t           items[10];
+        async_reader *waiting[4];
+        async_writer *writer;
+        uint64_t      items[10];
         CHECK_STATUS(async_pool_create(&pool, 1, &options), ASYNC_OK);
         channel_of(&writer, &s.inner, 0, NULL);
         for (unsigned i = 0; i <= extra; i++) {
@@ -308,9 +305,7 @@ Test(M, M8_busy_at_max_threads, .timeout = 30)
             thread_join(&blocked[i].thread);
             CHECK_STATUS(blocked[i].status, ASYNC_OK);
         }
-        for (unsigned i = 0; i <= extra; i++) {
-            async_reader_release(waiting[i]);
-        }
+        for (unsigned i = 0; i <= extra; i++) { async_reader_release(waiting[i]); }
         async_reader_release(r);
         async_reader_release(below.inner);
         async_reader_release(s.inner);
@@ -323,8 +318,8 @@ Test(M, M8_busy_at_max_threads, .timeout = 30)
 Test(M, M8_busy_for_a_writer, .timeout = 30)
 {
     async_pool        *pool = NULL;
-    async_pool_options options = { .max_threads = 1 };
-    out                s = { .wait = async_forever() };
+    async_pool_options options = {.max_threads = 1};
+    out                s = {.wait = async_forever()};
     async_reader      *reader;
     uint64_t           items[5];
     CHECK_STATUS(async_pool_create(&pool, 1, &options), ASYNC_OK);
@@ -347,7 +342,7 @@ Test(M, M8_at_most_N_and_64_threads, .timeout = 30)
     enum { TASKS = 80 };
     unsigned      threads = threads_at_rest();
     async_pool   *pool = pool_of(1);
-    nest          s = { .wait = async_forever() };
+    nest          s = {.wait = async_forever()};
     async_reader *tasks[TASKS];
     async_writer *writer;
     uint64_t      item;
@@ -363,9 +358,7 @@ Test(M, M8_at_most_N_and_64_threads, .timeout = 30)
     write_numbers(writer, 0, 64);
     CHECK_SOON(atomic_load(&s.statuses[ASYNC_OK]) == 64);
     CHECK_SOON(thread_count() <= threads + 2); /* one may stay for the next time */
-    for (unsigned i = 0; i < TASKS; i++) {
-        async_reader_release(tasks[i]);
-    }
+    for (unsigned i = 0; i < TASKS; i++) { async_reader_release(tasks[i]); }
     async_reader_release(s.inner);
     async_writer_release(writer);
     pool_end(pool);
@@ -402,14 +395,14 @@ Test(M, M8_a_waiting_worker_runs_upstream_work_only, .timeout = 30)
     enum { COUNT = 300 };
     for (unsigned n = 1; n <= 16; n *= 2) {
         NOTE("N = %u", n);
-        async_pool     *pool = pool_of(n);
-        static guarded  g;
-        static reading  others[2];
+        async_pool    *pool = pool_of(n);
+        static guarded g;
+        static reading others[2];
         memset(&g, 0, sizeof g);
         memset(others, 0, sizeof others);
         g.nest.wait = async_forever();
         uint64_t      items[COUNT];
-        probe         slow = { .delay_us = 50 };
+        probe         slow = {.delay_us = 50};
         async_reader *u = TASK(pool, .source = range_of(0, 100000), .each = unrelated_work,
                                .context = &g, .max_chunksize = 1);
         async_reader *a = TASK(pool, .source = range_of(0, 100000), .batch = batch_add_one,

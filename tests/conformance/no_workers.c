@@ -10,7 +10,7 @@
 Test(M, M14_a_read_that_does_not_wait_does_the_work, .timeout = 30)
 {
     async_pool   *pool = pool_of(0);
-    probe         p = { 0 }, q = { 0 };
+    probe         p = {0}, q = {0};
     uint64_t      items[21];
     async_reader *a = TASK(pool, .source = range_of(0, 20), .batch = batch_copy, .context = &p,
                            .max_chunksize = 3);
@@ -30,7 +30,7 @@ Test(M, M14_a_read_that_does_not_wait_does_the_work, .timeout = 30)
 Test(M, M14_no_chunk_starts_after_the_deadline, .timeout = 30)
 {
     async_pool   *pool = pool_of(0);
-    probe         p = { .delay_us = 30000 };
+    probe         p = {.delay_us = 30000};
     uint64_t      items[100];
     async_reader *r = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy, .context = &p,
                            .max_chunksize = 2);
@@ -54,8 +54,8 @@ Test(M, M14_no_chunk_starts_after_the_deadline, .timeout = 30)
 Test(M, M14_a_read_that_does_not_wait_waits_for_nobody, .timeout = 30)
 {
     async_pool    *pool = pool_of(0);
-    gate           g = { 0 };
-    probe          p = { .hold = &g };
+    gate           g = {0};
+    probe          p = {.hold = &g};
     static reading blocked;
     memset(&blocked, 0, sizeof blocked);
     uint64_t      items[10];
@@ -110,9 +110,7 @@ Test(M, M14_each_reader_runs_what_it_needs, .timeout = 30)
         last[i] = TASK(pool, .input = first[i], .batch = noted_batch, .context = &s[i][1],
                        .max_chunksize = 7);
     }
-    for (unsigned i = 0; i < READERS; i++) {
-        reading_start(&r[i], last[i], 500, async_forever());
-    }
+    for (unsigned i = 0; i < READERS; i++) { reading_start(&r[i], last[i], 500, async_forever()); }
     for (unsigned i = 0; i < READERS; i++) {
         thread_join(&r[i].thread);
         CHECK_STATUS(r[i].status, ASYNC_OK);
@@ -134,15 +132,13 @@ Test(M, M14_readers_of_one_stream_share_the_work, .timeout = 30)
 {
     enum { READERS = 4, EACH = 250 };
     async_pool    *pool = pool_of(0);
-    probe          p = { .together = 2 };
+    probe          p = {.together = 2};
     static reading r[READERS];
     memset(r, 0, sizeof r);
-    async_reader *a = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,
-                           .context = &p, .max_chunksize = 10);
+    async_reader *a = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy, .context = &p,
+                           .max_chunksize = 10);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .max_chunksize = 7);
-    for (unsigned i = 0; i < READERS; i++) {
-        reading_start(&r[i], b, EACH, async_forever());
-    }
+    for (unsigned i = 0; i < READERS; i++) { reading_start(&r[i], b, EACH, async_forever()); }
     ledger seen;
     ledger_make(&seen, READERS * EACH);
     for (unsigned i = 0; i < READERS; i++) {

@@ -19,9 +19,7 @@ static async_reader *chain_of(async_pool *pool, uint64_t count, async_order orde
 static bool in_order(const uint64_t *items, size_t count, uint64_t first)
 {
     for (size_t i = 0; i < count; i++) {
-        if (items[i] != first + i / 2 * 2) {
-            return false;
-        }
+        if (items[i] != first + i / 2 * 2) { return false; }
     }
     return true;
 }
@@ -32,13 +30,12 @@ static bool in_order(const uint64_t *items, size_t count, uint64_t first)
  * same set. */
 Test(E, E1_same_items)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *reader = chain_of(pool, MANY, ASYNC_UNORDERED, NULL);
-        uint64_t items[100];
-        size_t got = 0, count = 0;
-        ledger seen;
+        uint64_t      items[100];
+        size_t        got = 0, count = 0;
+        ledger        seen;
         ledger_make(&seen, 2 * MANY);
         cr_assert_eq(async_reader_read(reader, items, 100, &got, async_forever()), ASYNC_OK);
         cr_assert(n > 1 || in_order(items, 100, 0), "N = %u", n);
@@ -58,14 +55,13 @@ Test(E, E1_same_items)
 /* E1: the same set with a reader that helps. */
 Test(E, E1_same_items_with_a_helping_reader)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = NULL;
-        async_pool_options options = { .readers_help = true };
+    EACH_SIZE (n) {
+        async_pool        *pool = NULL;
+        async_pool_options options = {.readers_help = true};
         cr_assert_eq(async_pool_create(&pool, n, &options), ASYNC_OK);
         async_reader *reader = chain_of(pool, MANY, ASYNC_UNORDERED, NULL);
-        size_t count = 0;
-        ledger seen;
+        size_t        count = 0;
+        ledger        seen;
         ledger_make(&seen, 2 * MANY);
         uint64_t *rest = read_rest(reader, &count);
         ledger_add(&seen, rest, count);
@@ -99,13 +95,9 @@ static int emit_unevenly(const void *in, size_t count, size_t *done, async_emitt
     const uint64_t *from = in;
     (void)done, (void)context;
     for (size_t i = 0; i < count; i++) {
-        if (from[i] % 5 == 0) {
-            sleep_us(200);
-        }
+        if (from[i] % 5 == 0) { sleep_us(200); }
         for (uint64_t k = 0; k < from[i] % 4; k++) {
-            if (async_emit(out, &from[i], 1) != ASYNC_OK) {
-                return 1;
-            }
+            if (async_emit(out, &from[i], 1) != ASYNC_OK) { return 1; }
         }
     }
     return 0;
@@ -115,14 +107,13 @@ static int emit_unevenly(const void *in, size_t count, size_t *done, async_emitt
  * reading; and this cannot be so by chance. */
 Test(E, E1_ordered)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 1; chunk <= 4; chunk += 3) {
-            async_pool *pool = pool_of(n);
+            async_pool   *pool = pool_of(n);
             async_reader *reader = TASK(pool, .source = range_of(0, 700), .each = each_unevenly,
                                         .max_chunksize = chunk, .order = ASYNC_ORDERED);
-            uint64_t items[300];
-            size_t count = 0;
+            uint64_t      items[300];
+            size_t        count = 0;
             cr_assert_eq(async_reader_read(reader, items, 300, NULL, async_forever()), ASYNC_OK);
             for (size_t i = 0; i < 300; i++) {
                 cr_assert_eq(items[i], i, "N = %u, chunk %zu", n, chunk);
@@ -142,16 +133,15 @@ Test(E, E1_ordered)
 /* E1: of an ordered emit task the outputs of chunk i stand before those of chunk i + 1. */
 Test(E, E1_ordered_emit)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *source = TASK(pool, .source = range_of(0, 400), .each = each_unevenly,
                                     .max_chunksize = 3, .order = ASYNC_ORDERED);
         async_reader *reader = TASK(pool, .input = source, .emit = emit_unevenly,
                                     .item_size = sizeof(uint64_t), .max_chunksize = 2,
                                     .order = ASYNC_ORDERED);
-        size_t count = 0, at = 0;
-        uint64_t *items = read_rest(reader, &count);
+        size_t        count = 0, at = 0;
+        uint64_t     *items = read_rest(reader, &count);
         cr_assert_eq(count, 600);
         for (uint64_t x = 0; x < 400; x++) {
             for (uint64_t k = 0; k < x % 4; k++) {
@@ -168,10 +158,10 @@ Test(E, E1_ordered_emit)
 
 typedef struct stream {
     async_reader *reader;
-    uint64_t next;
-    bool wrong;
-    async_status status;
-    thread thread;
+    uint64_t      next;
+    bool          wrong;
+    async_status  status;
+    thread        thread;
 } stream;
 
 static int expect_next(const void *items, size_t count, void *context)
@@ -194,18 +184,15 @@ static void stream_body(void *arg)
  * more than the window's chunks have begun; then everything comes, in order. */
 Test(E, E1_the_window_is_bounded)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (unsigned window = 0; window <= 6; window += 6) {
-            if (n < 2) {
-                continue;
-            }
-            gate shut = { 0 };
-            probe p = { .hold = &shut, .hold_one = true, .hold_value = 0 };
-            async_pool *pool = NULL;
-            async_pool_options options = { .window = window };
+            if (n < 2) { continue; }
+            gate               shut = {0};
+            probe              p = {.hold = &shut, .hold_one = true, .hold_value = 0};
+            async_pool        *pool = NULL;
+            async_pool_options options = {.window = window};
             cr_assert_eq(async_pool_create(&pool, n, &options), ASYNC_OK);
-            stream s = { .next = 1 };
+            stream s = {.next = 1};
             s.reader = TASK(pool, .source = range_of(0, 2000), .each = each_add_one, .context = &p,
                             .max_chunksize = 1, .order = ASYNC_ORDERED);
             thread_start(&s.thread, stream_body, &s);
@@ -236,18 +223,17 @@ Test(E, E2_done_with_the_read_that_finds_the_end)
 {
     static uint64_t array[10];
     for (unsigned kind = 0; kind < 3; kind++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             for (size_t chunk = 0; chunk <= 5; chunk += 5) {
-                numbers made = { .end = 10 };
-                async_pool *pool = pool_of(n);
+                numbers       made = {.end = 10};
+                async_pool   *pool = pool_of(n);
                 async_reader *a = TASK(pool, .max_chunksize = chunk,
                                        .source = kind == 0   ? range_of(0, 10)
                                                  : kind == 1 ? array_of(array, 10)
                                                              : from_numbers(&made));
                 async_reader *b = TASK(pool, .input = a, .each = each_twice);
-                uint64_t items[10];
-                size_t got = 0;
+                uint64_t      items[10];
+                size_t        got = 0;
                 cr_assert_eq(async_reader_read(b, items, 6, &got, async_forever()), ASYNC_OK);
                 cr_assert_eq(async_reader_read(b, items, 4, &got, async_forever()), ASYNC_OK);
                 cr_assert_eq(got, 4);
@@ -270,20 +256,17 @@ Test(E, E2_done_with_the_read_that_finds_the_end)
  * read. A done task schedules nothing. */
 Test(E, E3_more_than_there_is)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { 0 };
-        numbers made = { .end = 10 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {0};
+        numbers       made = {.end = 10};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = from_numbers(&made), .batch = batch_twice,
                                     .context = &p, .order = ASYNC_ORDERED);
-        uint64_t items[40];
-        size_t got = 0;
+        uint64_t      items[40];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 40, &got, async_forever()), ASYNC_END);
         cr_assert_eq(got, 10);
-        for (uint64_t i = 0; i < 10; i++) {
-            cr_assert_eq(items[i], 2 * i);
-        }
+        for (uint64_t i = 0; i < 10; i++) { cr_assert_eq(items[i], 2 * i); }
         cr_assert(async_task_done(async_reader_task(reader)));
         unsigned draws = atomic_load(&made.calls), calls = (unsigned)atomic_load(&p.calls);
         for (unsigned again = 0; again < 3; again++) {
@@ -300,14 +283,13 @@ Test(E, E3_more_than_there_is)
 /* E3: the ready items of a done task stay readable, and reading them runs nothing. */
 Test(E, E3_ready_items_of_a_done_task)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {0};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 10), .batch = batch_twice,
                                     .context = &p, .min_count = 100);
-        uint64_t items[10];
-        size_t got = 0;
+        uint64_t      items[10];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 3, &got, async_forever()), ASYNC_OK);
         cr_assert(UNTIL(SOON, async_task_done(async_reader_task(reader))), "N = %u", n);
         cr_assert_eq(atomic_load(&p.calls), 1);
@@ -336,20 +318,19 @@ Test(E, E4_empty_source)
 {
     static uint64_t array[1];
     for (unsigned kind = 0; kind < 4; kind++) {
-        EACH_SIZE(n)
-        {
+        EACH_SIZE (n) {
             for (unsigned way = 0; way < 6; way++) {
-                probe p = { 0 };
-                numbers made = { .end = 0 };
+                probe         p = {0};
+                numbers       made = {.end = 0};
                 async_writer *writer;
                 async_reader *plain;
-                async_pool *pool = pool_of(n);
+                async_pool   *pool = pool_of(n);
                 channel_of(&writer, &plain, 0, NULL);
                 async_writer_close(writer);
-                async_task_options first = { .source = kind == 0   ? range_of(5, 0)
-                                                       : kind == 1 ? array_of(array, 0)
-                                                       : kind == 2 ? from_numbers(&made)
-                                                                   : NULL };
+                async_task_options first = {.source = kind == 0   ? range_of(5, 0)
+                                                      : kind == 1 ? array_of(array, 0)
+                                                      : kind == 2 ? from_numbers(&made)
+                                                                  : NULL};
                 first.input = kind == 3 ? plain : NULL;
                 first.max_chunksize = way % 2 == 0 ? 0 : 3;
                 first.min_count = way % 3 == 0 ? 0 : 10;
@@ -358,12 +339,12 @@ Test(E, E4_empty_source)
                                        .item_size = sizeof(uint64_t),
                                        .order = way % 2 == 0 ? ASYNC_ORDERED : ASYNC_UNORDERED);
                 async_reader *c = TASK(pool, .input = b, .batch = batch_twice, .context = &p);
-                uint64_t items[9];
-                void *all = items;
-                size_t got = 99;
-                unsigned sunk = 0;
-                async_view view = { 0 };
-                async_status status;
+                uint64_t      items[9];
+                void         *all = items;
+                size_t        got = 99;
+                unsigned      sunk = 0;
+                async_view    view = {0};
+                async_status  status;
                 switch (way) {
                 case 0:
                     status = async_reader_read(c, items, 9, &got, async_forever());
@@ -415,17 +396,14 @@ Test(E, E4_empty_source)
  * waits for a chunk that was running when another one found the end. */
 Test(E, E5_closes_behind_the_last_running_chunk)
 {
-    EACH_SIZE(n)
-    {
-        if (n == 1) {
-            continue; /* a chunk that stands still would be the only one */
-        }
-        gate shut = { 0 };
-        probe p = { .hold = &shut, .hold_one = true, .hold_value = 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        if (n == 1) { continue; /* a chunk that stands still would be the only one */ }
+        gate          shut = {0};
+        probe         p = {.hold = &shut, .hold_one = true, .hold_value = 0};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 2), .each = each_add_one,
                                     .context = &p, .max_chunksize = 1);
-        reading *a = calloc(2, sizeof *a), *b = a + 1;
+        reading      *a = calloc(2, sizeof *a), *b = a + 1;
         cr_assert_not_null(a);
         reading_start(a, reader, 10, async_forever());
         gate_arrived(&shut, 1);

@@ -15,18 +15,15 @@ static async_reader *emit_task(async_pool *pool, async_emit_fn *emit, probe *p, 
  * 0, 2, 4 … in calls of 10, 5, 2, 1 and 1 items. */
 Test(E, E6_a_filter_asks_for_what_is_missing)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {0};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = emit_task(pool, emit_even, &p, 100, 0, 0);
-        const size_t sizes[] = { 10, 5, 2, 1, 1 };
-        uint64_t items[10];
-        size_t got = 0;
+        const size_t  sizes[] = {10, 5, 2, 1, 1};
+        uint64_t      items[10];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
-        for (uint64_t i = 0; i < 10; i++) {
-            cr_assert_eq(items[i], 2 * i);
-        }
+        for (uint64_t i = 0; i < 10; i++) { cr_assert_eq(items[i], 2 * i); }
         cr_assert_eq(atomic_load(&p.calls), 5, "N = %u: %u calls", n,
                      (unsigned)atomic_load(&p.calls));
         cr_assert_arr_eq(p.log, sizes, sizeof sizes);
@@ -43,14 +40,13 @@ Test(E, E6_a_filter_asks_for_what_is_missing)
  * ready, and the next read has them without a call. */
 Test(E, E6_raised_to_the_minimum)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {0};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = emit_task(pool, emit_even, &p, 100, 8, 0);
-        const size_t sizes[] = { 10, 8, 8 };
-        uint64_t items[10];
-        size_t got = 0;
+        const size_t  sizes[] = {10, 8, 8};
+        uint64_t      items[10];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
         cr_assert_eq(items[9], 18);
         cr_assert_eq(atomic_load(&p.calls), 3, "N = %u: %u calls", n,
@@ -68,13 +64,12 @@ Test(E, E6_raised_to_the_minimum)
 /* E6: a flat-map gives more than was asked for: what is over stays ready, and runs nothing. */
 Test(E, E6_what_is_over_stays_ready)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {0};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = emit_task(pool, emit_pair, &p, 100, 0, 0);
-        uint64_t items[10];
-        size_t got = 0;
+        uint64_t      items[10];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
         cr_assert_eq(items[9], 4);
         cr_assert_eq(atomic_load(&p.calls), 1);
@@ -96,17 +91,16 @@ Test(E, E6_what_is_over_stays_ready)
  * and through a chain of filters. */
 Test(E, E6_until_the_count_or_the_end)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 0; chunk < 8; chunk += 3) {
-            async_pool *pool = pool_of(n);
+            async_pool   *pool = pool_of(n);
             async_reader *a = TASK(pool, .source = range_of(0, 400), .max_chunksize = chunk);
             async_reader *b = TASK(pool, .input = a, .emit = emit_even, .max_chunksize = 5,
                                    .item_size = sizeof(uint64_t), .order = ASYNC_ORDERED);
             async_reader *c = TASK(pool, .input = b, .batch = batch_add_one, .max_chunksize = chunk,
                                    .order = ASYNC_ORDERED);
-            uint64_t items[150];
-            size_t got = 0;
+            uint64_t      items[150];
+            size_t        got = 0;
             cr_assert_eq(async_reader_read(c, items, 70, &got, async_forever()), ASYNC_OK);
             cr_assert_eq(got, 70);
             cr_assert_eq(async_reader_read(c, items, 150, &got, async_forever()), ASYNC_END);
@@ -123,14 +117,13 @@ Test(E, E6_until_the_count_or_the_end)
 /* E6: a function that never gives anything has seen everything at the end, and none hangs. */
 Test(E, E6_nothing_comes_out)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 0; chunk < 8; chunk += 7) {
-            probe p = { 0 };
-            async_pool *pool = pool_of(n);
+            probe         p = {0};
+            async_pool   *pool = pool_of(n);
             async_reader *reader = emit_task(pool, emit_none, &p, 200, 0, chunk);
-            uint64_t items[20];
-            size_t got = 99;
+            uint64_t      items[20];
+            size_t        got = 99;
             cr_assert_eq(async_reader_read(reader, items, 20, &got, async_forever()), ASYNC_END);
             cr_assert_eq(got, 0);
             cr_assert_eq(atomic_load(&p.items), 200, "N = %u, chunk %zu", n, chunk);
@@ -143,18 +136,15 @@ Test(E, E6_nothing_comes_out)
 /* E6: or an error is there: the items before it come, then FAILED. */
 Test(E, E6_until_an_error)
 {
-    EACH_SIZE(n)
-    {
-        probe p = { .code = 9, .fail_value = 101 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        probe         p = {.code = 9, .fail_value = 101};
+        async_pool   *pool = pool_of(n);
         async_reader *reader = emit_task(pool, emit_even, &p, 400, 0, 4);
-        uint64_t items[100];
-        size_t got = 0;
+        uint64_t      items[100];
+        size_t        got = 0;
         cr_assert_eq(async_reader_read(reader, items, 100, &got, async_forever()), ASYNC_FAILED);
         cr_assert_eq(got, 51, "N = %u: %zu", n, got);
-        for (uint64_t i = 0; i < got; i++) {
-            cr_assert_eq(items[i], 2 * i);
-        }
+        for (uint64_t i = 0; i < got; i++) { cr_assert_eq(items[i], 2 * i); }
         async_reader_release(reader);
         pool_end(pool);
     }
@@ -167,15 +157,11 @@ static int emit_many(const void *in, size_t count, size_t *done, async_emitter *
     (void)done, (void)context;
     for (size_t i = 0; i < count; i++) {
         uint64_t values[100];
-        size_t left = (size_t)(from[i] * 37 % 100), at = 0;
-        for (size_t k = 0; k < left; k++) {
-            values[k] = from[i] * 100 + k;
-        }
+        size_t   left = (size_t)(from[i] * 37 % 100), at = 0;
+        for (size_t k = 0; k < left; k++) { values[k] = from[i] * 100 + k; }
         for (size_t piece = 1; left > 0; piece = piece * 3 % 50 + 1) {
             size_t size = left < piece ? left : piece;
-            if (async_emit(out, values + at, size) != ASYNC_OK) {
-                return 1;
-            }
+            if (async_emit(out, values + at, size) != ASYNC_OK) { return 1; }
             at += size;
             left -= size;
         }
@@ -186,16 +172,15 @@ static int emit_many(const void *in, size_t count, size_t *done, async_emitter *
 /* E6: any number out: all of them, once, in any sizes of chunks and reads. */
 Test(E, E6_any_number_out)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 0; chunk < 6; chunk += 5) {
-            async_pool *pool = pool_of(n);
+            async_pool   *pool = pool_of(n);
             async_reader *first = emit_task(pool, emit_many, NULL, 300, 0, chunk);
             async_reader *reader = TASK(pool, .input = first, .max_chunksize = 64,
                                         .order = ASYNC_ORDERED);
-            uint64_t items[177], x = 0, k = 0;
-            size_t got = 0, count = 0;
-            async_status status;
+            uint64_t      items[177], x = 0, k = 0;
+            size_t        got = 0, count = 0;
+            async_status  status;
             do {
                 status = async_reader_read(reader, items, 177, &got, async_forever());
                 for (size_t i = 0; i < got; i++) {

@@ -17,7 +17,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_MALLOC 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
     __has_feature(memory_sanitizer)
 #define OWN_MALLOC 0
 #endif
@@ -43,9 +43,7 @@ void  __libc_free(void *memory);
 static bool heap_refuses(void)
 {
     uint64_t fail_at = atomic_load(&heap_fail_at);
-    if (fail_at == 0 || atomic_fetch_add(&heap_calls, 1) + 1 != fail_at) {
-        return false;
-    }
+    if (fail_at == 0 || atomic_fetch_add(&heap_calls, 1) + 1 != fail_at) { return false; }
     atomic_fetch_add(&heap_failed, 1);
     errno = ENOMEM;
     return true;
@@ -57,10 +55,7 @@ static void *heap_gives(void *memory)
     return memory;
 }
 
-void *malloc(size_t size)
-{
-    return heap_refuses() ? NULL : heap_gives(__libc_malloc(size));
-}
+void *malloc(size_t size) { return heap_refuses() ? NULL : heap_gives(__libc_malloc(size)); }
 
 void *calloc(size_t count, size_t size)
 {
@@ -69,9 +64,7 @@ void *calloc(size_t count, size_t size)
 
 void *realloc(void *memory, size_t size)
 {
-    if (heap_refuses()) {
-        return NULL;
-    }
+    if (heap_refuses()) { return NULL; }
     return memory == NULL ? heap_gives(__libc_realloc(NULL, size)) : __libc_realloc(memory, size);
 }
 
@@ -88,9 +81,7 @@ void *memalign(size_t alignment, size_t size)
 int posix_memalign(void **memory, size_t alignment, size_t size)
 {
     void *given = heap_refuses() ? NULL : heap_gives(__libc_memalign(alignment, size));
-    if (given == NULL) {
-        return ENOMEM;
-    }
+    if (given == NULL) { return ENOMEM; }
     *memory = given;
     return 0;
 }
@@ -105,8 +96,7 @@ void free(void *memory)
 static void check_trial(const trial *t, unsigned kind, const char *what, uint64_t at)
 {
     NOTE("%s, N = %u, %s %" PRIu64 " fails", trial_kinds[kind].name, t->n, what, at);
-    cr_assert(t->wrong == NULL, "[%s] %s: %s", expect_note, t->wrong,
-              async_status_name(t->status));
+    cr_assert(t->wrong == NULL, "[%s] %s: %s", expect_note, t->wrong, async_status_name(t->status));
 }
 
 /* F42, in the allocator of the pool's blocks. */
@@ -116,8 +106,8 @@ Test(F, F42_every_block_fails_in_turn, .timeout = 60)
         for (unsigned n = 0; n < 3; n++) {
             uint64_t fail_at = 0, failed;
             do {
-                arena a = { .fail_at = ++fail_at };
-                trial t = { .n = n, .arena = &a };
+                arena a = {.fail_at = ++fail_at};
+                trial t = {.n = n, .arena = &a};
                 trial_kinds[kind].run(&t);
                 check_trial(&t, kind, "block", fail_at);
                 failed = atomic_load(&a.failed);
@@ -145,8 +135,8 @@ static uint64_t pass(unsigned kind, unsigned n)
 {
     uint64_t fail_at = 0;
     do {
-        arena a = { .fail_at = 0 };
-        trial t = { .n = n, .arena = &a };
+        arena a = {.fail_at = 0};
+        trial t = {.n = n, .arena = &a};
         run_armed(kind, &t, ++fail_at);
         check_trial(&t, kind, "allocation", fail_at);
         CHECK_EQ(atomic_load(&a.blocks), 0);
@@ -178,7 +168,7 @@ Test(F, F42_every_allocation_fails_in_turn, .timeout = 100)
 /* In a child process, for one of them: 0 where nothing was left to fail, 1 where something did. */
 static int fresh_run(unsigned kind, unsigned n, uint64_t fail_at)
 {
-    trial t = { .n = n };
+    trial t = {.n = n};
     alarm(30);
     run_armed(kind, &t, fail_at);
     if (t.wrong != NULL) {
@@ -199,9 +189,7 @@ Test(F, F42_every_allocation_fails_in_turn_in_a_fresh_process, .timeout = 100)
             while (code == 1 && fail_at < 10000) {
                 fail_at++;
                 pid_t child = fork();
-                if (child == 0) {
-                    _exit(fresh_run(kind, n, fail_at));
-                }
+                if (child == 0) { _exit(fresh_run(kind, n, fail_at)); }
                 int status = -1;
                 cr_assert(child > 0 && waitpid(child, &status, 0) == child);
                 code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);

@@ -20,9 +20,7 @@ static int log_batch(const void *in, void *out, size_t count, size_t *done, void
     crew_note(&s->crew);
     for (size_t i = 0; i < count; i++) {
         size_t at = atomic_fetch_add(&s->count, 1);
-        if (at < 256) {
-            s->items[at] = ((const uint64_t *)in)[i];
-        }
+        if (at < 256) { s->items[at] = ((const uint64_t *)in)[i]; }
     }
     memcpy(out, in, count * sizeof(uint64_t));
     return 0;
@@ -41,15 +39,15 @@ static int log_next(void *items, size_t count, size_t *got, void *context)
 /* P1: with size 0 the reading thread does all the work, in order, and there is no other thread. */
 Test(P, P1_size_0_is_the_reading_thread, .timeout = 30)
 {
-    unsigned      threads = threads_at_rest();
-    async_pool   *pool = pool_of(0);
-    static seen   source, first, second;
+    unsigned        threads = threads_at_rest();
+    async_pool     *pool = pool_of(0);
+    static seen     source, first, second;
     static uint64_t items[200];
-    async_source  numbered = async_source_from(log_next, &source, sizeof(uint64_t));
-    async_reader *a = TASK(pool, .source = &numbered, .batch = log_batch, .context = &first,
-                           .max_chunksize = 7);
-    async_reader *b = TASK(pool, .input = a, .batch = log_batch, .context = &second,
-                           .max_chunksize = 10);
+    async_source    numbered = async_source_from(log_next, &source, sizeof(uint64_t));
+    async_reader   *a = TASK(pool, .source = &numbered, .batch = log_batch, .context = &first,
+                             .max_chunksize = 7);
+    async_reader   *b = TASK(pool, .input = a, .batch = log_batch, .context = &second,
+                             .max_chunksize = 10);
     CHECK_EQ(async_pool_size(pool), 0);
 
     CHECK_READ(b, items, 100, async_forever(), ASYNC_OK, 100);
@@ -110,12 +108,12 @@ Test(P, P1_workers_do_the_work_where_there_are_any, .timeout = 30)
 TestEachSize(P, P2_options_and_name_are_copied)
 {
     async_pool        *pool = pool_of(n);
-    probe              p = { .fail_value = 6, .code = 9 };
+    probe              p = {.fail_value = 6, .code = 9};
     char               name[] = "counted";
     async_source       source = async_source_range(0, 10);
     async_reader      *r = NULL, *second = NULL;
-    async_task_options options = { .name = name, .source = &source, .batch = batch_add_one,
-                                   .context = &p, .max_chunksize = 3 };
+    async_task_options options = {
+        .name = name, .source = &source, .batch = batch_add_one, .context = &p, .max_chunksize = 3};
     CHECK_EQ(async_pool_num_tasks(pool), 0);
     CHECK_STATUS(async_pool_add_task(pool, &r, &options), ASYNC_OK);
     CHECK(r != NULL);
@@ -150,9 +148,7 @@ TestEachSize(P, P2_the_input_is_retained)
     CHECK_EQ(async_pool_num_tasks(pool), 2);
     size_t    count;
     uint64_t *items = read_rest(b, &count), sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        sum += items[i];
-    }
+    for (size_t i = 0; i < count; i++) { sum += items[i]; }
     CHECK_EQ(count, 100);
     CHECK_EQ(sum, 2 * 5050);
     async_free(items);
@@ -160,7 +156,7 @@ TestEachSize(P, P2_the_input_is_retained)
 
     /* A plain channel as well: its reader lives in the task. */
     async_writer *writer;
-    probe         p = { 0 };
+    probe         p = {0};
     channel_of(&writer, &a, 0, &p);
     b = TASK(pool, .input = a, .each = each_add_one);
     async_reader_release(a);
@@ -206,8 +202,8 @@ TestEachSize(P, P3_a_task_belongs_to_one_pool)
 TestEachSize(P, P4_only_demand_starts_work)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
-    numbers       source = { .end = 100 };
+    probe         p = {0}, q = {0};
+    numbers       source = {.end = 100};
     async_reader *a = TASK(pool, .source = from_numbers(&source), .batch = batch_copy,
                            .context = &p, .min_count = 10, .max_chunksize = 5);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &q, .min_count = 20);
@@ -235,7 +231,7 @@ TestEachSize(P, P4_only_demand_starts_work)
 TestEachSize(P, P5_remove_twice_and_drain)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 };
+    probe         p = {0};
     async_reader *other = TASK(pool, .source = range_of(0, 3));
     async_reader *r = TASK(pool, .source = range_of(0, 100), .batch = batch_copy, .context = &p,
                            .discard = probe_discard, .min_count = 50);
@@ -268,11 +264,11 @@ TestEachSize(P, P5_remove_twice_and_drain)
 TestEachSize(P, P6_remove_waits_for_the_running_chunk_only)
 {
     async_pool   *pool = pool_of(n);
-    gate          g = { 0 };
-    probe         p = { .hold = &g };
+    gate          g = {0};
+    probe         p = {.hold = &g};
     async_reader *r = TASK(pool, .source = range_of(0, 1000), .batch = batch_copy, .context = &p,
                            .max_chunksize = 5, .max_parallel = 1);
-    reading       blocked = { 0 };
+    reading       blocked = {0};
     reading_start(&blocked, r, 100, async_forever());
     gate_arrived(&g, 1);
     CHECK_STATUS(async_pool_remove_task(pool, async_reader_task(r)), ASYNC_OK);
@@ -294,11 +290,11 @@ TestEachSize(P, P6_remove_wakes_a_reader_that_waits_for_input)
     async_pool   *pool = pool_of(n);
     async_writer *writer;
     async_reader *input;
-    probe         p = { 0 };
+    probe         p = {0};
     channel_of(&writer, &input, 0, NULL);
     async_reader *a = TASK(pool, .input = input, .batch = batch_copy, .context = &p);
     async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .context = &p);
-    reading       blocked = { 0 };
+    reading       blocked = {0};
     reading_start(&blocked, b, 10, async_forever());
     CHECK_SOON(counts_of(b).asked == 10);
     CHECK_STAYS(10, !thread_ended(&blocked.thread));
@@ -320,7 +316,7 @@ TestEachSize(P, P6_remove_wakes_a_reader_that_waits_for_input)
 TestEachSize(P, P7_a_removed_or_done_task_never_runs_again)
 {
     async_pool   *pool = pool_of(n);
-    probe         p = { 0 }, q = { 0 };
+    probe         p = {0}, q = {0};
     uint64_t      items[100];
     async_reader *done = TASK(pool, .source = range_of(0, 10), .batch = batch_copy, .context = &p);
     CHECK_READ(done, items, 20, async_forever(), ASYNC_END, 10);
@@ -333,7 +329,7 @@ TestEachSize(P, P7_a_removed_or_done_task_never_runs_again)
     CHECK_EQ(atomic_load(&p.items), 10);
     CHECK_EQ(atomic_load(&q.calls), 0);
 
-    probe         r = { 0 };
+    probe         r = {0};
     async_reader *removed = TASK(pool, .source = range_of(0, 100), .batch = batch_copy,
                                  .context = &r, .min_count = 20);
     CHECK_READ(removed, items, 1, async_forever(), ASYNC_OK, 1);

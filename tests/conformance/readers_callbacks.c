@@ -5,14 +5,14 @@
 
 /* What the callbacks saw, in their order. */
 typedef struct diary {
-    unsigned pre, post, write; /* how often */
-    size_t asked, count;       /* of the last pre, of the last post */
+    unsigned pre, post, write;                       /* how often */
+    size_t   asked, count;                           /* of the last pre, of the last post */
     uint64_t ready, chunks, in_flight, asked_before; /* of `watched`, in the last pre callback */
     async_reader *watched;
-    int code;
-    uint64_t add;   /* to each item */
-    uint64_t keep;  /* only items that this divides; 0: all; UINT64_MAX: none */
-    bool wrong;     /* a post without its pre */
+    int           code;
+    uint64_t      add;   /* to each item */
+    uint64_t      keep;  /* only items that this divides; 0: all; UINT64_MAX: none */
+    bool          wrong; /* a post without its pre */
 } diary;
 
 static int pre_read(size_t count, void *context)
@@ -34,9 +34,9 @@ static int pre_read(size_t count, void *context)
 
 static void post_read(void *items, size_t *count, void *context)
 {
-    diary *d = context;
+    diary    *d = context;
     uint64_t *values = items;
-    size_t kept = 0;
+    size_t    kept = 0;
     d->wrong = d->wrong || d->pre == 0;
     d->post++;
     d->count = *count;
@@ -52,9 +52,7 @@ static int pre_write(void *items, size_t count, void *context)
 {
     diary *d = context;
     d->write++;
-    for (size_t i = 0; i < count; i++) {
-        ((uint64_t *)items)[i] += d->add;
-    }
+    for (size_t i = 0; i < count; i++) { ((uint64_t *)items)[i] += d->add; }
     return d->code;
 }
 
@@ -82,17 +80,17 @@ static void set_both(async_reader *reader, diary *d)
 /* R3: setting a callback gives what was there; NULL uninstalls. */
 Test(R, R3_the_old_callback_comes_back)
 {
-    async_pool *pool = pool_of(1);
+    async_pool   *pool = pool_of(1);
     async_writer *writer;
     async_reader *readers[2];
-    diary d = { 0 }, e = { 0 };
+    diary         d = {0}, e = {0};
     channel_of(&writer, &readers[0], 0, NULL);
     readers[1] = TASK(pool, .source = range_of(0, 10));
     for (unsigned i = 0; i < 2; i++) {
-        async_reader *r = readers[i];
-        async_pre_read_fn *pre = other_pre_read;
+        async_reader       *r = readers[i];
+        async_pre_read_fn  *pre = other_pre_read;
         async_post_read_fn *post = other_post_read;
-        void *context = &e;
+        void               *context = &e;
         cr_assert_eq(async_reader_set_pre(r, pre_read, &d, &pre, &context), ASYNC_OK);
         cr_assert(pre == NULL && context == NULL);
         cr_assert_eq(async_reader_set_pre(r, other_pre_read, &e, &pre, &context), ASYNC_OK);
@@ -111,7 +109,7 @@ Test(R, R3_the_old_callback_comes_back)
         cr_assert(post == other_post_read && context == &e);
     }
     async_pre_write_fn *pre = other_pre_write;
-    void *context = &e;
+    void               *context = &e;
     cr_assert_eq(async_writer_set_pre(writer, pre_write, &d, &pre, &context), ASYNC_OK);
     cr_assert(pre == NULL && context == NULL);
     cr_assert_eq(async_writer_set_pre(writer, other_pre_write, &e, &pre, &context), ASYNC_OK);
@@ -139,8 +137,8 @@ Test(R, R4_five_becomes_seven)
 {
     async_writer *writer;
     async_reader *reader;
-    diary in = { .add = 1 }, out = { .add = 1 };
-    uint64_t items[2] = { 5, 15 }, read[2];
+    diary         in = {.add = 1}, out = {.add = 1};
+    uint64_t      items[2] = {5, 15}, read[2];
     channel_of(&writer, &reader, 0, NULL);
     out.watched = reader;
     async_writer_set_pre(writer, pre_write, &in, NULL, NULL);
@@ -168,9 +166,9 @@ Test(R, R4_a_write_that_is_refused)
 {
     async_writer *writer;
     async_reader *reader;
-    diary in = { .code = 3 };
-    uint64_t item = 5;
-    size_t written = 99;
+    diary         in = {.code = 3};
+    uint64_t      item = 5;
+    size_t        written = 99;
     channel_of(&writer, &reader, 0, NULL);
     async_writer_set_pre(writer, pre_write, &in, NULL, NULL);
     cr_assert_eq(async_writer_write(writer, &item, 1, &written, async_forever()), ASYNC_FAILED);
@@ -187,13 +185,12 @@ Test(R, R4_a_write_that_is_refused)
  * callback the items, and the caller what it leaves. */
 Test(R, R4_of_a_task)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .each = each_twice);
-        diary d = { .add = 1000, .watched = reader };
-        uint64_t items[20];
-        size_t got = 0;
+        diary         d = {.add = 1000, .watched = reader};
+        uint64_t      items[20];
+        size_t        got = 0;
         set_both(reader, &d);
         cr_assert_eq(async_reader_read(reader, items, 20, &got, async_forever()), ASYNC_OK);
         cr_assert_eq(d.pre, 1);
@@ -201,15 +198,13 @@ Test(R, R4_of_a_task)
         cr_assert_eq(d.chunks + d.in_flight + d.ready + d.asked_before, 0, "N = %u", n);
         cr_assert_geq(d.post, 1);
         cr_assert_eq(got, 20);
-        for (uint64_t i = 0; i < 20; i++) {
-            cr_assert_eq(items[i], 1000 + 2 * i);
-        }
+        for (uint64_t i = 0; i < 20; i++) { cr_assert_eq(items[i], 1000 + 2 * i); }
         /* a read of nothing does nothing; one at the end has no items to show */
         cr_assert_eq(async_reader_read(reader, items, 0, &got, async_forever()), ASYNC_OK);
         cr_assert_eq(counts_of(reader).chunks, 1);
         async_free(read_rest(reader, &got));
         cr_assert_eq(got, 80);
-        async_view view = { 0 };
+        async_view   view = {0};
         async_status status = async_reader_borrow(reader, &view, 1, async_forever());
         cr_assert_eq(status, ASYNC_UNSUPPORTED);
         async_reader_release(reader);
@@ -222,32 +217,30 @@ Test(R, R4_a_short_read)
 {
     async_writer *writer;
     async_reader *reader;
-    diary d = { .add = 10 };
-    uint64_t items[9];
-    size_t got = 0;
+    diary         d = {.add = 10};
+    uint64_t      items[9];
+    size_t        got = 0;
     channel_of(&writer, &reader, 0, NULL);
     set_both(reader, &d);
     write_numbers(writer, 0, 5);
     cr_assert_eq(async_reader_read(reader, items, 9, &got, async_within_ms(20)), ASYNC_TIMEOUT);
     cr_assert_eq(got, 5);
     cr_assert_eq(d.asked, 9);
-    for (uint64_t i = 0; i < 5; i++) {
-        cr_assert_eq(items[i], 10 + i);
-    }
+    for (uint64_t i = 0; i < 5; i++) { cr_assert_eq(items[i], 10 + i); }
     async_writer_release(writer);
     async_reader_release(reader);
 }
 
 /* What one thread does last, to see that callbacks and function belong together. */
 typedef enum act { ACT_NONE, ACT_PRE, ACT_POST } act;
-static _Thread_local act last_act;
-static _Thread_local size_t last_count;
+static _Thread_local act      last_act;
+static _Thread_local size_t   last_count;
 static _Thread_local uint64_t last_first;
 
 typedef struct inner {
-    atomic_uint pre, post, calls, wrong;
+    atomic_uint          pre, post, calls, wrong;
     atomic_uint_fast64_t asked, seen;
-    uint64_t drop; /* the post callback drops items that this divides; 0: none */
+    uint64_t             drop; /* the post callback drops items that this divides; 0: none */
 } inner;
 
 static int inner_pre(size_t count, void *context)
@@ -263,16 +256,14 @@ static int inner_pre(size_t count, void *context)
 
 static void inner_post(void *items, size_t *count, void *context)
 {
-    inner *in = context;
+    inner    *in = context;
     uint64_t *values = items;
-    size_t kept = 0;
+    size_t    kept = 0;
     atomic_fetch_add(&in->post, 1);
     atomic_fetch_add(&in->seen, *count);
     atomic_fetch_add(&in->wrong, last_act != ACT_PRE || *count > last_count);
     for (size_t i = 0; i < *count; i++) {
-        if (in->drop == 0 || values[i] % in->drop != 0) {
-            values[kept++] = values[i] + 1000000;
-        }
+        if (in->drop == 0 || values[i] % in->drop != 0) { values[kept++] = values[i] + 1000000; }
     }
     *count = kept;
     last_act = kept > 0 ? ACT_POST : ACT_NONE;
@@ -300,18 +291,17 @@ static int inner_batch(const void *items, void *out, size_t count, size_t *done,
  * chunk, right before its function, on its own run of items. */
 Test(R, R5_once_a_chunk)
 {
-    EACH_SIZE(n)
-    {
-        inner in = { .drop = 0 };
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        inner         in = {.drop = 0};
+        async_pool   *pool = pool_of(n);
         async_reader *first = TASK(pool, .source = range_of(0, 500), .max_chunksize = 7);
         async_reader *reader = TASK(pool, .input = first, .batch = inner_batch, .context = &in,
                                     .max_chunksize = 5);
         cr_assert_eq(async_reader_set_pre(first, inner_pre, &in, NULL, NULL), ASYNC_OK);
         cr_assert_eq(async_reader_set_post(first, inner_post, &in, NULL, NULL), ASYNC_OK);
         uint64_t items[100];
-        size_t got = 0;
-        ledger seen;
+        size_t   got = 0;
+        ledger   seen;
         ledger_make(&seen, 500);
         cr_assert_eq(async_reader_read(reader, items, 100, &got, async_forever()), ASYNC_OK);
         ledger_add(&seen, items, got);
@@ -339,24 +329,21 @@ Test(R, R5_once_a_chunk)
  * reader has its count or the end is there. */
 Test(R, R5_may_lower_the_count)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         for (size_t chunk = 0; chunk < 9; chunk += 4) {
-            inner in = { .drop = 3 };
-            async_pool *pool = pool_of(n);
+            inner         in = {.drop = 3};
+            async_pool   *pool = pool_of(n);
             async_reader *first = TASK(pool, .source = range_of(0, 300), .order = ASYNC_ORDERED);
             cr_assert_eq(async_reader_set_pre(first, inner_pre, &in, NULL, NULL), ASYNC_OK);
             cr_assert_eq(async_reader_set_post(first, inner_post, &in, NULL, NULL), ASYNC_OK);
             async_reader *reader = TASK(pool, .input = first, .batch = inner_batch, .context = &in,
                                         .max_chunksize = chunk, .order = ASYNC_ORDERED);
             async_reader_release(first);
-            uint64_t items[100];
-            size_t got = 0;
+            uint64_t     items[100];
+            size_t       got = 0;
             async_status status = async_reader_read(reader, items, 100, &got, async_forever());
             cr_assert_eq(status, ASYNC_OK, "N = %u, chunk %zu: %zu", n, chunk, got);
-            for (uint64_t i = 0; i < 100; i++) {
-                cr_assert_eq(items[i], i / 2 * 3 + 1 + i % 2);
-            }
+            for (uint64_t i = 0; i < 100; i++) { cr_assert_eq(items[i], i / 2 * 3 + 1 + i % 2); }
             uint64_t *rest = read_rest(reader, &got);
             cr_assert_eq(got, 100);
             cr_assert_eq(rest[99], 299);
@@ -372,14 +359,13 @@ Test(R, R5_may_lower_the_count)
 /* R6: a pre callback that fails aborts the read with its code, and no work was done. */
 Test(R, R6_a_failing_pre_callback)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .each = each_twice);
-        diary d = { .code = 42 };
-        uint64_t items[20];
-        size_t got = 99;
-        async_error error;
+        diary         d = {.code = 42};
+        uint64_t      items[20];
+        size_t        got = 99;
+        async_error   error;
         set_both(reader, &d);
         cr_assert_eq(async_reader_read(reader, items, 20, &got, async_forever()), ASYNC_FAILED);
         cr_assert_eq(got, 0);
@@ -399,19 +385,18 @@ Test(R, R6_a_failing_pre_callback)
 /* R6: it is that read which is aborted, not the stream. */
 Test(R, R6_the_stream_goes_on)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_writer *writer;
         async_reader *plain, *task;
         channel_of(&writer, &plain, 0, NULL);
         write_numbers(writer, 0, 10);
         task = TASK(pool, .source = range_of(0, 10), .min_count = 10);
-        async_reader *readers[2] = { plain, task };
+        async_reader *readers[2] = {plain, task};
         for (unsigned i = 0; i < 2; i++) {
-            diary d = { .code = 42 };
+            diary    d = {.code = 42};
             uint64_t items[20];
-            size_t got = 99;
+            size_t   got = 99;
             cr_assert_eq(async_reader_read(readers[i], items, 1, NULL, async_forever()), ASYNC_OK);
             cr_assert(UNTIL(SOON, async_reader_ready(readers[i]) == 9));
             set_both(readers[i], &d);
@@ -443,18 +428,17 @@ static int failing_pre(size_t count, void *context)
  * FAILED with its code, and the producer isn't failed. */
 Test(R, R6_fails_the_consumer)
 {
-    EACH_SIZE(n)
-    {
+    EACH_SIZE (n) {
         atomic_uint calls;
         atomic_init(&calls, 0);
-        async_pool *pool = pool_of(n);
-        probe p = { 0 };
+        async_pool   *pool = pool_of(n);
+        probe         p = {0};
         async_reader *first = TASK(pool, .source = range_of(0, 100));
         async_reader *reader = TASK(pool, .name = "consumer", .input = first, .each = each_twice,
                                     .context = &p);
         cr_assert_eq(async_reader_set_pre(first, failing_pre, &calls, NULL, NULL), ASYNC_OK);
         uint64_t items[20];
-        size_t got = 0;
+        size_t   got = 0;
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
         cr_assert_eq(items[9], 18);
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_FAILED);
@@ -479,19 +463,16 @@ Test(R, R6_fails_the_consumer)
  * count; dropping all of them, until the end. */
 Test(R, R7_goes_on_until_the_count)
 {
-    EACH_SIZE(n)
-    {
-        async_pool *pool = pool_of(n);
+    EACH_SIZE (n) {
+        async_pool   *pool = pool_of(n);
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .max_chunksize = 4,
                                     .order = ASYNC_ORDERED);
-        diary d = { .keep = 3 };
-        uint64_t items[40];
-        size_t got = 0;
+        diary         d = {.keep = 3};
+        uint64_t      items[40];
+        size_t        got = 0;
         set_both(reader, &d);
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_OK);
-        for (uint64_t i = 0; i < 10; i++) {
-            cr_assert_eq(items[i], 3 * i);
-        }
+        for (uint64_t i = 0; i < 10; i++) { cr_assert_eq(items[i], 3 * i); }
         uint64_t *rest = read_rest(reader, &got);
         cr_assert_eq(got, 24, "N = %u: %zu", n, got);
         cr_assert_eq(rest[0], 30);
@@ -501,7 +482,7 @@ Test(R, R7_goes_on_until_the_count)
         async_reader_release(reader);
 
         reader = TASK(pool, .source = range_of(0, 100));
-        diary none = { .keep = UINT64_MAX };
+        diary none = {.keep = UINT64_MAX};
         set_both(reader, &none);
         cr_assert_eq(async_reader_read(reader, items, 10, &got, async_forever()), ASYNC_END);
         cr_assert_eq(got, 0);
@@ -515,9 +496,9 @@ Test(R, R7_of_a_channel)
 {
     async_writer *writer;
     async_reader *reader;
-    diary d = { .keep = 2 };
-    uint64_t item[3];
-    size_t got = 0;
+    diary         d = {.keep = 2};
+    uint64_t      item[3];
+    size_t        got = 0;
     channel_of(&writer, &reader, 0, NULL);
     set_both(reader, &d);
     write_numbers(writer, 0, 5); /* 0 2 4 */
@@ -526,7 +507,7 @@ Test(R, R7_of_a_channel)
     write_numbers(writer, 0, 2); /* 0 */
     cr_assert_eq(async_reader_read(reader, item, 3, &got, async_now()), ASYNC_TIMEOUT);
     cr_assert_eq(got, 1);
-    reading r = { 0 };
+    reading r = {0};
     reading_start(&r, reader, 4, async_forever());
     cr_assert(thread_asleep(&r.thread));
     write_numbers(writer, 10, 4); /* 10 12 */
@@ -536,9 +517,7 @@ Test(R, R7_of_a_channel)
     write_numbers(writer, 14, 4); /* 14 16 */
     thread_join(&r.thread);
     cr_assert_eq(r.status, ASYNC_OK);
-    for (uint64_t i = 0; i < 4; i++) {
-        cr_assert_eq(r.items[i], 10 + 2 * i);
-    }
+    for (uint64_t i = 0; i < 4; i++) { cr_assert_eq(r.items[i], 10 + 2 * i); }
     async_writer_release(writer);
     async_reader_release(reader);
 }

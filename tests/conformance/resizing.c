@@ -15,8 +15,7 @@ TestEachSize(M, M5_long_chains_need_no_more_workers)
     async_pool   *pool = pool_of(n);
     async_reader *tasks[TASKS];
     for (unsigned i = 0; i < TASKS; i++) {
-        async_task_options options = { .batch = batch_add_one,
-                                       .max_chunksize = 1 + i * 7 % 23 };
+        async_task_options options = {.batch = batch_add_one, .max_chunksize = 1 + i * 7 % 23};
         if (i == 0) {
             options.source = range_of(0, 2 * COUNT);
         } else {
@@ -44,9 +43,7 @@ TestEachSize(M, M5_long_chains_need_no_more_workers)
     ledger_add(&seen, y.items, COUNT);
     CHECK_EQ(ledger_count(&seen, 0, 2 * COUNT, 1), 2 * COUNT);
     ledger_free(&seen);
-    for (unsigned i = 0; i < TASKS; i++) {
-        async_reader_release(tasks[i]);
-    }
+    for (unsigned i = 0; i < TASKS; i++) { async_reader_release(tasks[i]); }
     pool_end(pool);
 }
 
@@ -59,9 +56,9 @@ TestEachSize(M, M5_waiting_for_input_holds_no_worker)
     async_pool    *pool = pool_of(n);
     static reading blocked[WAITING];
     memset(blocked, 0, sizeof blocked);
-    async_writer  *writer[WAITING];
-    async_reader  *tasks[WAITING];
-    uint64_t       items[100];
+    async_writer *writer[WAITING];
+    async_reader *tasks[WAITING];
+    uint64_t      items[100];
     for (unsigned i = 0; i < WAITING; i++) {
         async_reader *input;
         channel_of(&writer[i], &input, 0, NULL);
@@ -71,9 +68,7 @@ TestEachSize(M, M5_waiting_for_input_holds_no_worker)
         async_reader_release(middle);
         reading_start(&blocked[i], tasks[i], 2, async_forever());
     }
-    for (unsigned i = 0; i < WAITING; i++) {
-        CHECK_SOON(counts_of(tasks[i]).asked == 2);
-    }
+    for (unsigned i = 0; i < WAITING; i++) { CHECK_SOON(counts_of(tasks[i]).asked == 2); }
     async_reader *r = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                            .max_chunksize = 3);
     CHECK_READ(r, items, 100, async_forever(), ASYNC_OK, 100);
@@ -97,11 +92,11 @@ TestEachSize(M, M5_waiting_for_input_holds_no_worker)
 /* M6: set_size gives the pool that size at once, and the number of threads follows. */
 TestEachSize(M, M6_the_number_of_threads_follows)
 {
-    unsigned        threads = threads_at_rest();
-    async_pool     *pool = pool_of(n);
-    static const unsigned sizes[] = { 3, 1, 8, 0, 2, 2, 0 };
-    async_reader   *r = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,
-                             .max_chunksize = 5);
+    unsigned              threads = threads_at_rest();
+    async_pool           *pool = pool_of(n);
+    static const unsigned sizes[] = {3, 1, 8, 0, 2, 2, 0};
+    async_reader         *r = TASK(pool, .source = range_of(0, 100000), .batch = batch_copy,
+                                   .max_chunksize = 5);
     for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         NOTE("N = %u, size %u", n, sizes[i]);
         uint64_t items[50];
@@ -128,9 +123,7 @@ static int noted_batch(const void *in, void *out, size_t count, size_t *done, vo
 {
     noted *self = context;
     crew_note(&self->crew);
-    if (!atomic_exchange(&self->first, true)) {
-        gate_pass(&self->gate);
-    }
+    if (!atomic_exchange(&self->first, true)) { gate_pass(&self->gate); }
     return batch_copy(in, out, count, done, &self->probe);
 }
 

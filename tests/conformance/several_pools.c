@@ -33,8 +33,7 @@ static unsigned common(crew *x, crew *y)
  * its own tasks only. */
 TestEachSize(M, M1_each_pool_counts_its_own_tasks)
 {
-    EACH_SIZE(m)
-    {
+    EACH_SIZE (m) {
         NOTE("N = %u and %u", n, m);
         async_pool   *a = pool_of(n), *b = pool_of(m);
         uint64_t      items[11];
@@ -67,8 +66,7 @@ TestEachSize(M, M2_reading_the_last_drives_both)
 {
     enum { COUNT = 1000 };
     static noted a, b;
-    EACH_SIZE(m)
-    {
+    EACH_SIZE (m) {
         NOTE("N = %u and %u", n, m);
         memset(&a, 0, sizeof a);
         memset(&b, 0, sizeof b);
@@ -144,11 +142,10 @@ TestEachSize(M, M2_a_pool_of_size_0_in_the_middle)
 TestEachSize(M, M3_reading_what_another_pool_consumes)
 {
     enum { COUNT = 700 };
-    EACH_SIZE(m)
-    {
+    EACH_SIZE (m) {
         NOTE("N = %u and %u", n, m);
         async_pool    *a = pool_of(n), *b = pool_of(m);
-        probe          p = { 0 };
+        probe          p = {0};
         static reading direct, through;
         memset(&direct, 0, sizeof direct);
         memset(&through, 0, sizeof through);
@@ -179,8 +176,7 @@ TestEachSize(M, M3_reading_what_another_pool_consumes)
  * away is still there. */
 TestEachSize(M, M4_dropping_the_consumer_leaves_the_producer)
 {
-    EACH_SIZE(m)
-    {
+    EACH_SIZE (m) {
         NOTE("N = %u and %u", n, m);
         async_pool   *a = pool_of(n), *b = pool_of(m);
         uint64_t      items[100];

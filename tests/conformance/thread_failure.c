@@ -22,9 +22,7 @@ int pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*body
     unsigned fail_at = atomic_load(&create_fail_at);
     if (fail_at != 0) {
         unsigned call = atomic_fetch_add(&create_calls, 1) + 1;
-        if (call == fail_at || (call > fail_at && atomic_load(&create_fail_on))) {
-            return EAGAIN;
-        }
+        if (call == fail_at || (call > fail_at && atomic_load(&create_fail_on))) { return EAGAIN; }
     }
     create_fn *next;
     void      *symbol = dlsym(RTLD_NEXT, "pthread_create");
@@ -46,9 +44,9 @@ Test(F, F41_create_fails_and_leaves_nothing, .timeout = 30)
     for (unsigned n = 1; n <= 16; n *= 2) {
         for (unsigned k = 1; k <= n; k++) {
             NOTE("N = %u, thread %u fails", n, k);
-            arena              a = { 0 };
+            arena              a = {0};
             async_allocator    allocator = arena_allocator(&a);
-            async_pool_options options = { .allocator = &allocator };
+            async_pool_options options = {.allocator = &allocator};
             async_pool        *pool = (async_pool *)(uintptr_t)64;
             arm(k, true);
             CHECK_STATUS(async_pool_create(&pool, n, &options), ASYNC_SYSTEM);
@@ -111,7 +109,7 @@ Test(F, F41_no_stand_in, .timeout = 30)
     for (unsigned n = 1; n <= 4; n *= 2) {
         NOTE("N = %u", n);
         async_pool   *pool = pool_of(n);
-        waits         s = { .status = ASYNC_OK };
+        waits         s = {.status = ASYNC_OK};
         async_writer *writer;
         uint64_t      item;
         channel_of(&writer, &s.inner, 0, NULL);

@@ -19,10 +19,10 @@ enum fault {
 
 struct injection {
     enum fault fault;
-    uint64_t at;      /* counted from 1 */
-    bool persists;    /* all later ones fail too */
-    int error;        /* where the kind leaves a choice */
-    unsigned held_ms; /* with persists: a call that can't be refused may hold on so long, then
+    uint64_t   at;       /* counted from 1 */
+    bool       persists; /* all later ones fail too */
+    int        error;    /* where the kind leaves a choice */
+    unsigned   held_ms;  /* with persists: a call that can't be refused may hold on so long, then
                             the fault is over */
 };
 
@@ -31,7 +31,7 @@ void inject_recover(void); /* no more failures; the counts stay */
 
 uint64_t inject_seen(enum fault fault); /* calls since inject_arm; every kind is counted */
 uint64_t inject_failed(void);           /* of them, those that failed */
-bool inject_failing(void);              /* armed and neither over nor recovered */
+bool     inject_failing(void);          /* armed and neither over nor recovered */
 
 /* The name of the public call that the client is in; only such calls as can't be refused may
  * outlast the fault. */

@@ -17,19 +17,16 @@ static uint64_t pass(const trial_kind *kind, unsigned n, bool persists, unsigned
 {
     uint64_t at = 0, failed;
     do {
-        static trial t;
+        static trial     t;
         struct injection fault = {
-            .fault = FAULT_MEMORY, .at = ++at, .persists = persists, .held_ms = 5
-        };
-        t = (trial){ .n = n, .fault = fault };
+            .fault = FAULT_MEMORY, .at = ++at, .persists = persists, .held_ms = 5};
+        t = (trial){.n = n, .fault = fault};
         inject_arm(&fault);
         kind->run(&t);
         inject_recover();
         failed = inject_failed();
         const char *what = atomic_load(&t.wrong);
-        if (what == NULL) {
-            what = inject_held_on();
-        }
+        if (what == NULL) { what = inject_held_on(); }
         if (what != NULL) {
             fprintf(stderr, "%s %u, allocation %" PRIu64 ", repeated: %s: %s\n", kind->name, n, at,
                     what, async_status_name(t.status));
@@ -46,9 +43,7 @@ static unsigned leaks(bool persists)
     for (unsigned k = 0; trial_kind_at(k) != NULL; k++) {
         const trial_kind *kind = trial_kind_at(k);
         for (unsigned n = 0; n <= 2; n++) {
-            if (!trial_chosen(kind, n)) {
-                continue;
-            }
+            if (!trial_chosen(kind, n)) { continue; }
             trials += pass(kind, n, persists, &wrong);
             int64_t grown = 1;
             for (unsigned i = 0; grown > 0 && i < PASSES; i++) {
@@ -71,12 +66,10 @@ static unsigned leaks(bool persists)
 int main(int argc, char **argv)
 {
     trial_arguments(argc, argv);
-    struct injection once = { .fault = FAULT_MEMORY };
-    struct injection persisting = { .fault = FAULT_MEMORY, .persists = true, .held_ms = 5 };
-    unsigned failed = trial_sweep(&once, "F42 one allocation fails", false, 0);
+    struct injection once = {.fault = FAULT_MEMORY};
+    struct injection persisting = {.fault = FAULT_MEMORY, .persists = true, .held_ms = 5};
+    unsigned         failed = trial_sweep(&once, "F42 one allocation fails", false, 0);
     failed += trial_sweep(&persisting, "F42 all allocations fail from one on", false, 0);
-    if (argc <= 3) {
-        failed += leaks(false) + leaks(true);
-    }
+    if (argc <= 3) { failed += leaks(false) + leaks(true); }
     return failed != 0;
 }

@@ -14,18 +14,18 @@ int main(int argc, char **argv)
 {
     static const struct {
         struct injection fault;
-        const char *what;
-        bool may_abort;
+        const char      *what;
+        bool             may_abort;
     } sweeps[] = {
-        { { .fault = FAULT_WAIT, .error = EINTR }, "F15 futex wait: EINTR", false },
-        { { .fault = FAULT_WAIT, .error = EAGAIN }, "F15 futex wait: EAGAIN", false },
-        { { .fault = FAULT_WAIT, .error = 0 }, "F15 futex wait: no reason", false },
-        { { .fault = FAULT_WAIT, .error = ENOSYS }, "F62 futex wait: ENOSYS", true },
-        { { .fault = FAULT_WAIT, .error = EPERM }, "F62 futex wait: EPERM", true },
-        { { .fault = FAULT_WAKE, .error = ENOSYS }, "F62 futex wake-up: ENOSYS", true },
-        { { .fault = FAULT_WAKE, .error = EPERM }, "F62 futex wake-up: EPERM", true },
-        { { .fault = FAULT_CLOCK, .error = ENOSYS }, "F62 clock: ENOSYS", true },
-        { { .fault = FAULT_CLOCK, .error = EPERM }, "F62 clock: EPERM", true },
+        {{.fault = FAULT_WAIT, .error = EINTR}, "F15 futex wait: EINTR", false},
+        {{.fault = FAULT_WAIT, .error = EAGAIN}, "F15 futex wait: EAGAIN", false},
+        {{.fault = FAULT_WAIT, .error = 0}, "F15 futex wait: no reason", false},
+        {{.fault = FAULT_WAIT, .error = ENOSYS}, "F62 futex wait: ENOSYS", true},
+        {{.fault = FAULT_WAIT, .error = EPERM}, "F62 futex wait: EPERM", true},
+        {{.fault = FAULT_WAKE, .error = ENOSYS}, "F62 futex wake-up: ENOSYS", true},
+        {{.fault = FAULT_WAKE, .error = EPERM}, "F62 futex wake-up: EPERM", true},
+        {{.fault = FAULT_CLOCK, .error = ENOSYS}, "F62 clock: ENOSYS", true},
+        {{.fault = FAULT_CLOCK, .error = EPERM}, "F62 clock: EPERM", true},
     };
     trial_arguments(argc, argv);
     unsigned failed = 0;

@@ -8,9 +8,9 @@
 int main(int argc, char **argv)
 {
     trial_arguments(argc, argv);
-    struct injection once = { .fault = FAULT_THREAD };
-    struct injection persisting = { .fault = FAULT_THREAD, .persists = true, .held_ms = 5 };
-    unsigned failed = trial_sweep(&once, "F41 one pthread_create fails", false, 0);
+    struct injection once = {.fault = FAULT_THREAD};
+    struct injection persisting = {.fault = FAULT_THREAD, .persists = true, .held_ms = 5};
+    unsigned         failed = trial_sweep(&once, "F41 one pthread_create fails", false, 0);
     failed += trial_sweep(&persisting, "F41 all of them fail from one on", false, 0);
     return failed != 0;
 }

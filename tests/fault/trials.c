@@ -26,7 +26,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#define REFUSALS 3        /* of a fault that persists, before it is over */
+#define REFUSALS    3     /* of a fault that persists, before it is over */
 #define WATCHDOG_MS 60000 /* for a trial that takes some milliseconds */
 
 /* ── What the kinds share ────────────────────────────────────────────────────────────────────── */
@@ -34,9 +34,7 @@
 void trial_wrong(trial *t, const char *what, async_status status)
 {
     const char *none = NULL;
-    if (atomic_compare_exchange_strong(&t->wrong, &none, what)) {
-        t->status = status;
-    }
+    if (atomic_compare_exchange_strong(&t->wrong, &none, what)) { t->status = status; }
 }
 
 /* What a call may answer when this is what fails. */
@@ -67,15 +65,13 @@ bool trial_again(trial *t, const char *call, async_status status)
         trial_wrong(t, call, status);
         return false;
     }
-    if (refused >= REFUSALS) {
-        inject_recover();
-    }
+    if (refused >= REFUSALS) { inject_recover(); }
     return true;
 }
 
 async_pool *trial_pool(trial *t, const async_pool_options *options)
 {
-    async_pool *pool;
+    async_pool  *pool;
     async_status status;
     do {
         pool = (async_pool *)(uintptr_t)64;
@@ -83,9 +79,7 @@ async_pool *trial_pool(trial *t, const async_pool_options *options)
         status = async_pool_create(&pool, t->n, options);
         EXPECT(t, (pool != NULL) == (status == ASYNC_OK));
     } while (trial_again(t, "async_pool_create", status));
-    if (status != ASYNC_OK) {
-        trial_wrong(t, "async_pool_create", status);
-    }
+    if (status != ASYNC_OK) { trial_wrong(t, "async_pool_create", status); }
     EXPECT(t, async_pool_size(pool) == t->n);
     return pool;
 }
@@ -94,17 +88,13 @@ void trial_end(trial *t, async_pool *pool, async_ending how)
 {
     inject_enter("async_pool_destroy", false);
     async_status status = async_pool_destroy(pool, how);
-    if (status != ASYNC_OK) {
-        trial_wrong(t, "async_pool_destroy", status);
-    }
+    if (status != ASYNC_OK) { trial_wrong(t, "async_pool_destroy", status); }
 }
 
 async_reader *trial_task(trial *t, async_pool *pool, async_task_options options)
 {
     async_reader *reader = NULL;
-    if (pool == NULL || (options.source == NULL && options.input == NULL)) {
-        return NULL;
-    }
+    if (pool == NULL || (options.source == NULL && options.input == NULL)) { return NULL; }
     size_t tasks = async_pool_num_tasks(pool);
     TRY(t, ASYNC_OK, async_pool_add_task(pool, &reader, &options));
     EXPECT(t, async_pool_num_tasks(pool) == tasks + (reader != NULL));
@@ -114,8 +104,7 @@ async_reader *trial_task(trial *t, async_pool *pool, async_task_options options)
 bool trial_channel(trial *t, size_t capacity, async_writer **writer, async_reader **reader)
 {
     async_channel_options options = {
-        .capacity = capacity, .discard = trial_discard, .release = trial_release, .context = t
-    };
+        .capacity = capacity, .discard = trial_discard, .release = trial_release, .context = t};
     *writer = NULL;
     *reader = NULL;
     TRY(t, ASYNC_OK, async_channel_create(writer, reader, sizeof(uint64_t), &options));
@@ -126,7 +115,7 @@ bool trial_channel(trial *t, size_t capacity, async_writer **writer, async_reade
 bool trial_read(trial *t, async_reader *reader, uint64_t *items, size_t count, async_status wanted,
                 size_t expected)
 {
-    size_t sum = 0;
+    size_t       sum = 0;
     async_status status;
     do {
         size_t got = SIZE_MAX;
@@ -146,10 +135,10 @@ bool trial_read(trial *t, async_reader *reader, uint64_t *items, size_t count, a
 void trial_read_rest(trial *t, async_reader *reader, async_status wanted, size_t expected)
 {
     async_status status = reader == NULL ? wanted : ASYNC_OK;
-    size_t sum = 0;
+    size_t       sum = 0;
     while (status == ASYNC_OK && sum <= TRIAL_ITEMS) {
         uint64_t item;
-        size_t got = 0;
+        size_t   got = 0;
         do {
             inject_enter("async_reader_read", !t->patient);
             status = async_reader_read(reader, &item, 1, &got, async_forever());
@@ -165,12 +154,10 @@ void trial_read_rest(trial *t, async_reader *reader, async_status wanted, size_t
 
 void trial_write(trial *t, async_writer *writer, uint64_t first, size_t count)
 {
-    uint64_t items[64];
-    size_t sum = 0;
+    uint64_t     items[64];
+    size_t       sum = 0;
     async_status status;
-    for (size_t i = 0; i < count; i++) {
-        items[i] = first + i;
-    }
+    for (size_t i = 0; i < count; i++) { items[i] = first + i; }
     do {
         size_t written = SIZE_MAX;
         inject_enter("async_writer_write", true);
@@ -178,9 +165,7 @@ void trial_write(trial *t, async_writer *writer, uint64_t first, size_t count)
         EXPECT(t, written <= count - sum);
         sum += written <= count - sum ? written : 0;
     } while (trial_again(t, "async_writer_write", status));
-    if (status != ASYNC_OK || sum != count) {
-        trial_wrong(t, "async_writer_write", status);
-    }
+    if (status != ASYNC_OK || sum != count) { trial_wrong(t, "async_writer_write", status); }
 }
 
 static void note(trial *t, atomic_uint *where, const uint64_t *items, size_t count)
@@ -194,10 +179,7 @@ static void note(trial *t, atomic_uint *where, const uint64_t *items, size_t cou
     }
 }
 
-void trial_note(trial *t, const void *items, size_t count)
-{
-    note(t, t->read, items, count);
-}
+void trial_note(trial *t, const void *items, size_t count) { note(t, t->read, items, count); }
 
 void trial_all_read(trial *t, size_t count)
 {
@@ -211,9 +193,7 @@ void trial_all_read(trial *t, size_t count)
 int trial_next(void *items, size_t count, size_t *got, void *context)
 {
     trial *t = context;
-    for (; *got < count && t->next < t->end; ++*got) {
-        ((uint64_t *)items)[*got] = t->next++;
-    }
+    for (; *got < count && t->next < t->end; ++*got) { ((uint64_t *)items)[*got] = t->next++; }
     return 0;
 }
 
@@ -235,8 +215,7 @@ int trial_copy_batch(const void *in, void *out, size_t count, size_t *done, void
 int trial_copy_emit(const void *in, size_t count, size_t *done, async_emitter *out, void *context)
 {
     async_status status;
-    while (trial_again(context, "async_emit", status = async_emit(out, in, count))) {
-    }
+    while (trial_again(context, "async_emit", status = async_emit(out, in, count))) {}
     *done = 0;
     return status == ASYNC_OK ? 0 : 1;
 }
@@ -257,12 +236,10 @@ void trial_release(void *context)
 
 const trial_kind *trial_kind_at(unsigned i)
 {
-    static const trial_kind *const lists[] = { pipeline_kinds, graph_kinds };
+    static const trial_kind *const lists[] = {pipeline_kinds, graph_kinds};
     for (unsigned l = 0; l < sizeof lists / sizeof *lists; l++) {
         for (const trial_kind *kind = lists[l]; kind->name != NULL; kind++) {
-            if (i-- == 0) {
-                return kind;
-            }
+            if (i-- == 0) { return kind; }
         }
     }
     return NULL;
@@ -270,8 +247,8 @@ const trial_kind *trial_kind_at(unsigned i)
 
 static const char *fault_name(enum fault fault)
 {
-    static const char *const names[] = { "nothing",    "allocation",    "pthread_create",
-                                         "futex wait", "futex wake-up", "clock" };
+    static const char *const names[] = {"nothing",    "allocation",    "pthread_create",
+                                        "futex wait", "futex wake-up", "clock"};
     return names[fault];
 }
 
@@ -279,18 +256,14 @@ static void describe(const trial_kind *kind, unsigned n, const struct injection 
 {
     fprintf(stderr, "%s %u %" PRIu64 ": N = %u, %s %" PRIu64 "%s fails", kind->name, n, fault->at,
             n, fault_name(fault->fault), fault->at, fault->persists ? " and all after it" : "");
-    if (fault->error != 0) {
-        fprintf(stderr, " with %s", strerrorname_np(fault->error));
-    }
+    if (fault->error != 0) { fprintf(stderr, " with %s", strerrorname_np(fault->error)); }
 }
 
 /* Whether the trial went wrong. */
 static bool bad(const trial_kind *kind, trial *t, const char *when)
 {
     const char *wrong = atomic_load(&t->wrong), *held = inject_held_on();
-    if (wrong == NULL && held == NULL) {
-        return false;
-    }
+    if (wrong == NULL && held == NULL) { return false; }
     describe(kind, t->n, &t->fault);
     fprintf(stderr, ", %s: %s", when, wrong != NULL ? wrong : held);
     if (wrong != NULL && t->status != ASYNC_OK) {
@@ -310,14 +283,10 @@ static int child_main(const trial_kind *kind, unsigned n, const struct injection
     kind->run(&t);
     inject_recover();
     uint64_t failed = inject_failed();
-    if (bad(kind, &t, "with it")) {
-        return TRIAL_BAD;
-    }
+    if (bad(kind, &t, "with it")) { return TRIAL_BAD; }
     inject_arm(&after.fault);
     kind->run(&after);
-    if (bad(kind, &after, "the next try")) {
-        return TRIAL_BAD;
-    }
+    if (bad(kind, &after, "the next try")) { return TRIAL_BAD; }
 #ifdef LEAK_CHECK
     if (__lsan_do_recoverable_leak_check() != 0) {
         describe(kind, n, fault);
@@ -332,16 +301,14 @@ static void print_file(int tasks, const char *id, const char *name)
 {
     char path[64], text[256];
     snprintf(path, sizeof path, "%s/%s", id, name);
-    int file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+    int     file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
     ssize_t got = file < 0 ? -1 : read(file, text, sizeof text - 1);
     if (got >= 0) {
         text[got] = '\0';
         text[strcspn(text, "\n")] = '\0';
         fprintf(stderr, "  %s", text);
     }
-    if (file >= 0) {
-        close(file);
-    }
+    if (file >= 0) { close(file); }
 }
 
 /* Where each thread of a child that hangs is: in which system call, with its arguments, stack
@@ -351,9 +318,7 @@ static void show_threads(pid_t child)
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)child);
     DIR *directory = opendir(path);
-    if (directory == NULL) {
-        return;
-    }
+    if (directory == NULL) { return; }
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         if (entry->d_name[0] != '.') {
             fprintf(stderr, "  thread %s:", entry->d_name);
@@ -400,16 +365,14 @@ enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct inject
                          bool may_abort)
 {
     char output[4096];
-    int pipes[2], status;
-    if (pipe2(pipes, O_CLOEXEC) != 0) {
-        give_up("pipe2: %s", strerror(errno));
-    }
+    int  pipes[2], status;
+    if (pipe2(pipes, O_CLOEXEC) != 0) { give_up("pipe2: %s", strerror(errno)); }
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         if (may_abort) { /* a message is looked for, and no core */
             dup2(pipes[1], STDERR_FILENO);
-            setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+            setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
         }
         close(pipes[0]);
         close(pipes[1]);
@@ -418,9 +381,7 @@ enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct inject
         _exit(code);
     }
     close(pipes[1]);
-    if (child < 0) {
-        give_up("fork: %s", strerror(errno));
-    }
+    if (child < 0) { give_up("fork: %s", strerror(errno)); }
     uint64_t deadline = now_ms() + WATCHDOG_MS;
     for (unsigned us = 50; waitpid(child, &status, WNOHANG) == 0; us += us < 2000 ? us / 2 : 0) {
         if (now_ms() > deadline) {
@@ -447,8 +408,8 @@ enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct inject
 /* ── All of them ─────────────────────────────────────────────────────────────────────────────── */
 
 static const char *only_kind;
-static int only_n = -1;
-static uint64_t only_at;
+static int         only_n = -1;
+static uint64_t    only_at;
 
 void trial_arguments(int argc, char **argv)
 {
@@ -473,7 +434,7 @@ unsigned trial_sweep(const struct injection *fault, const char *what, bool may_a
          * (memory.c has all sizes in one process). */
         for (unsigned n = 0; n <= 2; n += fault->fault == FAULT_THREAD || only_n == 1 ? 1 : 2) {
             struct injection one = *fault;
-            unsigned missed = 0, reached = 0;
+            unsigned         missed = 0, reached = 0;
             /* Threads meet otherwise each time: the number of calls varies a little. */
             for (one.at = only_at != 0 ? only_at : 1;
                  trial_chosen(kind, n) && missed < 3 && (most == 0 || one.at <= most); one.at++) {
@@ -483,9 +444,7 @@ unsigned trial_sweep(const struct injection *fault, const char *what, bool may_a
                 aborted += end == TRIAL_ABORTED;
                 failed += end == TRIAL_BAD;
                 missed = end == TRIAL_NOT_REACHED ? missed + 1 : 0;
-                if (only_at != 0 || failed > 10) {
-                    break;
-                }
+                if (only_at != 0 || failed > 10) { break; }
             }
             reached_kinds += reached > 0;
         }

@@ -13,17 +13,17 @@
 #define TRIAL_ITEMS 1024
 
 typedef struct trial {
-    unsigned n; /* workers of its pools */
-    struct injection fault;
-    atomic_uint refused;         /* calls that were */
-    _Atomic(const char *) wrong; /* the first call, or condition, that was not as it must be */
-    async_status status;         /* what that call gave */
-    atomic_uint read[TRIAL_ITEMS], lost[TRIAL_ITEMS], made[TRIAL_ITEMS];
-    atomic_uint strange, released;
-    uint64_t next, end; /* of trial_next */
-    async_reader *inner;
-    unsigned count;
-    bool patient; /* its calls may wait for memory instead of being refused */
+    unsigned              n; /* workers of its pools */
+    struct injection      fault;
+    atomic_uint           refused; /* calls that were */
+    _Atomic(const char *) wrong;   /* the first call, or condition, that was not as it must be */
+    async_status          status;  /* what that call gave */
+    atomic_uint           read[TRIAL_ITEMS], lost[TRIAL_ITEMS], made[TRIAL_ITEMS];
+    atomic_uint           strange, released;
+    uint64_t              next, end; /* of trial_next */
+    async_reader         *inner;
+    unsigned              count;
+    bool                  patient; /* its calls may wait for memory instead of being refused */
 } trial;
 
 typedef struct trial_kind {
@@ -32,7 +32,7 @@ typedef struct trial_kind {
 } trial_kind;
 
 extern const trial_kind pipeline_kinds[], graph_kinds[];
-const trial_kind *trial_kind_at(unsigned i); /* NULL: there are no more */
+const trial_kind       *trial_kind_at(unsigned i); /* NULL: there are no more */
 
 /* ── For the kinds ───────────────────────────────────────────────────────────────────────────── */
 
@@ -43,26 +43,24 @@ void trial_wrong(trial *t, const char *what, async_status status);
 bool trial_again(trial *t, const char *call, async_status status);
 
 /* The client's call, until it isn't refused; whether it then did as it should. */
-#define TRY(t, wanted, call)                           \
-    __extension__({                                    \
-        async_status try_status;                       \
-        do {                                           \
-            inject_enter(#call, !(t)->patient);        \
-            try_status = (call);                       \
-        } while (trial_again((t), #call, try_status)); \
-        if (try_status != (wanted)) {                  \
-            trial_wrong((t), #call, try_status);       \
-        }                                              \
-        try_status == (wanted);                        \
+#define TRY(t, wanted, call)                                                                       \
+    __extension__({                                                                                \
+        async_status try_status;                                                                   \
+        do {                                                                                       \
+            inject_enter(#call, !(t)->patient);                                                    \
+            try_status = (call);                                                                   \
+        } while (trial_again((t), #call, try_status));                                             \
+        if (try_status != (wanted)) { trial_wrong((t), #call, try_status); }                       \
+        try_status == (wanted);                                                                    \
     })
 
 /* A call that can't be refused, and may wait for memory to come back. */
 #define SURELY(call) (inject_enter(#call, false), (void)(call))
 
-async_pool *trial_pool(trial *t, const async_pool_options *options);
-void trial_end(trial *t, async_pool *pool, async_ending how);
+async_pool   *trial_pool(trial *t, const async_pool_options *options);
+void          trial_end(trial *t, async_pool *pool, async_ending how);
 async_reader *trial_task(trial *t, async_pool *pool, async_task_options options);
-#define ADD(t, pool, ...) trial_task((t), (pool), (async_task_options){ __VA_ARGS__ })
+#define ADD(t, pool, ...) trial_task((t), (pool), (async_task_options){__VA_ARGS__})
 /* A channel of numbers whose discarded items are noted; false: could not be made. */
 bool trial_channel(trial *t, size_t capacity, async_writer **writer, async_reader **reader);
 
@@ -79,10 +77,10 @@ void trial_note(trial *t, const void *items, size_t count); /* as read */
 void trial_all_read(trial *t, size_t count);
 
 /* Functions on numbers; the context is the trial. */
-int trial_next(void *items, size_t count, size_t *got, void *context); /* t->next .. t->end - 1 */
-int trial_copy_each(const void *in, void *out, void *context);
-int trial_copy_batch(const void *in, void *out, size_t count, size_t *done, void *context);
-int trial_copy_emit(const void *in, size_t count, size_t *done, async_emitter *out, void *context);
+int  trial_next(void *items, size_t count, size_t *got, void *context); /* t->next .. t->end - 1 */
+int  trial_copy_each(const void *in, void *out, void *context);
+int  trial_copy_batch(const void *in, void *out, size_t count, size_t *done, void *context);
+int  trial_copy_emit(const void *in, size_t count, size_t *done, async_emitter *out, void *context);
 void trial_discard(void *items, size_t count, void *context);
 void trial_release(void *context);
 

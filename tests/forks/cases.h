@@ -1,5 +1,5 @@
-/* cases.h: what the programs of this folder share: which sanitizer they are built with, and reads that
- * must end in a certain way. */
+/* cases.h: what the programs of this folder share: which sanitizer they are built with, and reads
+ * that must end in a certain way. */
 #ifndef FORKS_CASES_H
 #define FORKS_CASES_H
 

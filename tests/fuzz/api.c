@@ -11,25 +11,20 @@
 #define CALLS 80
 
 static const uint8_t *bytes;
-static size_t left;
-static async_pool *pools[POOLS];
-static bool pool_plain[POOLS]; /* of size 0 from its beginning on */
-async_view fuzz_views[VIEWS];
-static unsigned next_id;
+static size_t         left;
+static async_pool    *pools[POOLS];
+static bool           pool_plain[POOLS]; /* of size 0 from its beginning on */
+async_view            fuzz_views[VIEWS];
+static unsigned       next_id;
 
 unsigned fuzz_take(unsigned below)
 {
-    if (left == 0) {
-        return 0;
-    }
+    if (left == 0) { return 0; }
     left--;
     return *bytes++ % below;
 }
 
-static node *any_node(void)
-{
-    return node_count == 0 ? NULL : &nodes[fuzz_take(node_count)];
-}
+static node *any_node(void) { return node_count == 0 ? NULL : &nodes[fuzz_take(node_count)]; }
 
 /* A node whose reader the client holds. */
 node *fuzz_held_node(void)
@@ -42,10 +37,9 @@ node *fuzz_held_node(void)
 
 static void make_pool(void)
 {
-    unsigned i = fuzz_take(POOLS), workers = fuzz_take(4), how = fuzz_take(16);
-    async_pool_options options = { .readers_help = how & 1,
-                                   .window = how & 2 ? 2 : 0,
-                                   .max_threads = how & 4 ? 4 : 0 };
+    unsigned           i = fuzz_take(POOLS), workers = fuzz_take(4), how = fuzz_take(16);
+    async_pool_options options = {
+        .readers_help = how & 1, .window = how & 2 ? 2 : 0, .max_threads = how & 4 ? 4 : 0};
     if (pools[i] == NULL) {
         MUST(async_pool_create(&pools[i], workers, how & 8 ? NULL : &options) == ASYNC_OK);
         MUST(async_pool_size(pools[i]) == workers);
@@ -59,17 +53,13 @@ static void resize_pool(void)
     if (pools[i] != NULL) {
         MUST(async_pool_set_size(pools[i], workers) == ASYNC_OK);
         pool_plain[i] = false;
-        for (unsigned k = 0; k < node_count; k++) {
-            nodes[k].in_order = false;
-        }
+        for (unsigned k = 0; k < node_count; k++) { nodes[k].in_order = false; }
     }
 }
 
 static void destroy_pool(unsigned i, async_ending how)
 {
-    if (pools[i] == NULL) {
-        return;
-    }
+    if (pools[i] == NULL) { return; }
     any_cancel = any_cancel || how == ASYNC_DROP;
     for (unsigned k = 0; k < node_count; k++) {
         nodes[k].touched = nodes[k].touched || nodes[k].pool == pools[i];
@@ -89,9 +79,7 @@ static void destroy_pool(unsigned i, async_ending how)
 
 static node *new_node(void)
 {
-    if (node_count == NODES) {
-        return NULL;
-    }
+    if (node_count == NODES) { return NULL; }
     node *n = &nodes[node_count];
     n->number = node_count;
     n->fail_id = UINT32_MAX;
@@ -101,13 +89,10 @@ static node *new_node(void)
 static void make_channel(void)
 {
     node *n = new_node();
-    if (n == NULL) {
-        return;
-    }
-    unsigned how = fuzz_take(8);
+    if (n == NULL) { return; }
+    unsigned              how = fuzz_take(8);
     async_channel_options options = {
-        .capacity = fuzz_take(6), .discard = node_discard, .release = node_release, .context = n
-    };
+        .capacity = fuzz_take(6), .discard = node_discard, .release = node_release, .context = n};
     n->source = CHANNEL;
     MUST(async_channel_create(&n->writer, &n->reader, sizeof(item), &options) == ASYNC_OK);
     n->open = n->in_order = true;
@@ -121,17 +106,15 @@ static void make_channel(void)
 
 static void write_items(void)
 {
-    node *n = any_node();
+    node    *n = any_node();
     unsigned count = fuzz_take(8), how = fuzz_take(2);
-    if (n == NULL || n->writer == NULL || next_id + count > IDS) {
-        return;
-    }
+    if (n == NULL || n->writer == NULL || next_id + count > IDS) { return; }
     item items[8];
     for (unsigned k = 0; k < count; k++) { /* a reader may have them before the call returns */
-        items[k] = (item){ .id = next_id + k, .weight = WHOLE, .at = n->number };
+        items[k] = (item){.id = next_id + k, .weight = WHOLE, .at = n->number};
         atomic_store(&n->made[next_id + k], WHOLE);
     }
-    size_t written = 99;
+    size_t       written = 99;
     async_status status = async_writer_write(n->writer, items, count, &written,
                                              how == 0 ? async_now() : async_within_ms(1));
     MUST(written <= count && (status == ASYNC_OK) == (written == count));
@@ -148,11 +131,9 @@ static void write_items(void)
 
 static void close_writer(void)
 {
-    node *n = any_node();
+    node    *n = any_node();
     unsigned how = fuzz_take(3);
-    if (n == NULL || n->writer == NULL) {
-        return;
-    }
+    if (n == NULL || n->writer == NULL) { return; }
     n->open = false;
     MUST(async_writer_close(n->writer) == ASYNC_OK);
     MUST(async_writer_closed(n->writer));
@@ -190,25 +171,19 @@ static void spread_failures(void)
 
 static void add_task(bool with_source)
 {
-    node *n = new_node(), *input = with_source ? NULL : fuzz_held_node();
+    node    *n = new_node(), *input = with_source ? NULL : fuzz_held_node();
     unsigned i = fuzz_take(POOLS), how = fuzz_take(64), fails = fuzz_take(8), chunk = fuzz_take(8),
              min = fuzz_take(8);
     unsigned parallel = fuzz_take(4);
-    if (n == NULL || pools[i] == NULL || (!with_source && input == NULL)) {
-        return;
-    }
+    if (n == NULL || pools[i] == NULL || (!with_source && input == NULL)) { return; }
     n->pool = pools[i];
     n->function = (enum function)fuzz_take(READS + 1);
     n->source = with_source ? (enum source)(RANGE + fuzz_take(3)) : NONE;
-    if (n->source == RANGE && n->function == PASS) {
-        n->function = EACH;
-    }
-    if (n->function == READS && (input == NULL || nodes[0].reader == NULL)) {
-        n->function = BATCH;
-    }
+    if (n->source == RANGE && n->function == PASS) { n->function = EACH; }
+    if (n->function == READS && (input == NULL || nodes[0].reader == NULL)) { n->function = BATCH; }
     n->count = with_source ? fuzz_take(16) : 0;
     if (next_id + n->count > IDS) {
-        *n = (node){ .fail_id = 0 };
+        *n = (node){.fail_id = 0};
         return;
     }
     n->first = next_id;
@@ -221,9 +196,7 @@ static void add_task(bool with_source)
     bool ordered = (how & 2) != 0;
     n->in_order = ordered || pool_plain[i];
     n->may_fail = n->fail_id != UINT32_MAX || n->source_fails;
-    if (input != NULL) {
-        take_input(n, input);
-    }
+    if (input != NULL) { take_input(n, input); }
     bool makes = n->function != PASS || n->source != NONE;
     atomic_store(&n->gives, makes ? 1u << n->number : atomic_load(&input->gives));
     if (n->function == READS) {
@@ -234,18 +207,16 @@ static void add_task(bool with_source)
     any_cancel = any_cancel || n->function == CANCELS;
     if (n->function == RESIZES) {
         pool_plain[i] = false;
-        for (unsigned k = 0; k <= node_count; k++) {
-            nodes[k].in_order = false;
-        }
+        for (unsigned k = 0; k <= node_count; k++) { nodes[k].in_order = false; }
     }
-    async_source source;
-    async_task_options options = { .name = how & 4 ? "fuzz" : NULL,
-                                   .input = input != NULL ? input->reader : NULL,
-                                   .min_count = min == 7 ? 40 : min,
-                                   .max_chunksize = n->max_chunk,
-                                   .order = ordered ? ASYNC_ORDERED : ASYNC_UNORDERED,
-                                   .max_parallel = n->max_parallel,
-                                   .in_place = how & 8 };
+    async_source       source;
+    async_task_options options = {.name = how & 4 ? "fuzz" : NULL,
+                                  .input = input != NULL ? input->reader : NULL,
+                                  .min_count = min == 7 ? 40 : min,
+                                  .max_chunksize = n->max_chunk,
+                                  .order = ordered ? ASYNC_ORDERED : ASYNC_UNORDERED,
+                                  .max_parallel = n->max_parallel,
+                                  .in_place = how & 8};
     node_options(n, &options, &source);
     size_t tasks = async_pool_num_tasks(pools[i]);
     MUST(async_pool_add_task(pools[i], &n->reader, &options) == ASYNC_OK);
@@ -268,13 +239,9 @@ static void add_task(bool with_source)
 
 static bool is_upstream(const node *n, const node *of)
 {
-    if (n == of) {
-        return true;
-    }
+    if (n == of) { return true; }
     for (unsigned i = 0; i < of->input_count; i++) {
-        if (is_upstream(n, &nodes[of->inputs[i]])) {
-            return true;
-        }
+        if (is_upstream(n, &nodes[of->inputs[i]])) { return true; }
     }
     return false;
 }
@@ -282,11 +249,9 @@ static bool is_upstream(const node *n, const node *of)
 static void add_input(void)
 {
     node *n = fuzz_held_node(), *input = fuzz_held_node();
-    if (n == NULL || input == NULL || n->source == CHANNEL) {
-        return;
-    }
+    if (n == NULL || input == NULL || n->source == CHANNEL) { return; }
     async_task *task = async_reader_task(n->reader);
-    bool cycle = is_upstream(n, input), known = false;
+    bool        cycle = is_upstream(n, input), known = false;
     for (unsigned i = 0; i < n->input_count; i++) {
         known = known || n->inputs[i] == input->number;
     }
@@ -314,18 +279,13 @@ static void add_input(void)
     }
 }
 
-static void set_touched(node *n)
-{
-    n->touched = true;
-}
+static void set_touched(node *n) { n->touched = true; }
 
 static void end_node(void)
 {
-    node *n = fuzz_held_node();
+    node    *n = fuzz_held_node();
     unsigned how = fuzz_take(4);
-    if (n == NULL) {
-        return;
-    }
+    if (n == NULL) { return; }
     async_task *task = async_reader_task(n->reader);
     set_touched(n);
     switch (how) {
@@ -365,9 +325,9 @@ static void release_reader(void)
 
 static void look(void)
 {
-    node *n = fuzz_held_node();
+    node            *n = fuzz_held_node();
     async_task_stats stats;
-    async_error error;
+    async_error      error;
     for (unsigned i = 0; i < POOLS; i++) {
         size_t most = 0;
         for (unsigned k = 0; k < node_count; k++) {
@@ -390,21 +350,21 @@ static void look(void)
 
 static void misuse(void)
 {
-    node *n = fuzz_held_node();
-    async_pool *pool = pools[fuzz_take(POOLS)];
-    async_reader *reader = (async_reader *)(uintptr_t)64;
-    async_source empty = { 0 }, range = async_source_range(0, 1);
-    async_task_options both = { .source = &range,
-                                .input = n != NULL ? n->reader : NULL,
-                                .max_chunksize = fuzz_take(2) ? ASYNC_CHUNK_AUTO : 0 };
+    node              *n = fuzz_held_node();
+    async_pool        *pool = pools[fuzz_take(POOLS)];
+    async_reader      *reader = (async_reader *)(uintptr_t)64;
+    async_source       empty = {0}, range = async_source_range(0, 1);
+    async_task_options both = {.source = &range,
+                               .input = n != NULL ? n->reader : NULL,
+                               .max_chunksize = fuzz_take(2) ? ASYNC_CHUNK_AUTO : 0};
     async_task_options bad[] = {
-        { .item_size = 8 },
-        { .source = &empty },
-        { .source = &range, .item_size = 16 },
-        { .source = &range, .input_size = 7, .each = (async_each_fn *)(uintptr_t)64 },
-        { .source = &range, .reserved = { 1 } },
-        { .source = &range, .max_chunksize = SIZE_MAX - 1 },
-        { .source = &range, .order = (async_order)7 },
+        {.item_size = 8},
+        {.source = &empty},
+        {.source = &range, .item_size = 16},
+        {.source = &range, .input_size = 7, .each = (async_each_fn *)(uintptr_t)64},
+        {.source = &range, .reserved = {1}},
+        {.source = &range, .max_chunksize = SIZE_MAX - 1},
+        {.source = &range, .order = (async_order)7},
     };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
         reader = (async_reader *)(uintptr_t)64;
@@ -428,7 +388,7 @@ static void misuse(void)
     if (n != NULL) {
         size_t got = 5;
         MUST(async_reader_read(n->reader, NULL, 1, &got, async_now()) == ASYNC_INVALID && got == 0);
-        MUST(async_reader_read(n->reader, &got, 1, NULL, (async_wait){ (async_wait_kind)9, 0 }) ==
+        MUST(async_reader_read(n->reader, &got, 1, NULL, (async_wait){(async_wait_kind)9, 0}) ==
              ASYNC_INVALID);
         MUST(async_reader_read(n->reader, &got, SIZE_MAX / 2, NULL, async_now()) == ASYNC_INVALID);
         MUST(async_reader_read(n->reader, NULL, 0, &got, async_now()) == ASYNC_OK);
@@ -504,18 +464,14 @@ int fuzz_one(const uint8_t *data, size_t size)
     next_id = 0;
     model_reset();
     unsigned ending = fuzz_take(8);
-    for (unsigned i = 0; left > 0 && i < CALLS; i++) {
-        call();
-    }
+    for (unsigned i = 0; left > 0 && i < CALLS; i++) { call(); }
     /* The readers' end first: then nothing is left of the tasks; or the pools' end first. */
     if (ending & 1) {
         for (unsigned i = 0; i < POOLS; i++) {
             destroy_pool(i, ending & 2 ? ASYNC_DRAIN : ASYNC_DROP);
         }
     }
-    for (unsigned i = 0; i < VIEWS; i++) {
-        async_view_return(&fuzz_views[i]);
-    }
+    for (unsigned i = 0; i < VIEWS; i++) { async_view_return(&fuzz_views[i]); }
     for (unsigned k = 0; k < node_count; k++) {
         node *n = &nodes[k];
         async_writer_release(n->writer);

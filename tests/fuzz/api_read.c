@@ -18,18 +18,16 @@ static async_wait some_wait(const node *n)
 static void ended(node *n, async_status status, size_t wanted, size_t got)
 {
     node_status(n, status, wanted, got);
-    if (status == ASYNC_END) {
-        node_complete(n);
-    }
+    if (status == ASYNC_END) { node_complete(n); }
 }
 
 void read_items(void)
 {
-    node *n = fuzz_held_node();
+    node    *n = fuzz_held_node();
     unsigned count = fuzz_take(24);
-    item items[24];
+    item     items[24];
     if (n != NULL && count > 0) {
-        size_t got = 99;
+        size_t       got = 99;
         async_status status = async_reader_read(n->reader, items, count, &got, some_wait(n));
         MUST(got <= count);
         node_read(n, items, got);
@@ -41,8 +39,8 @@ void read_all(void)
 {
     node *n = fuzz_held_node();
     if (n != NULL) {
-        void *items = &items;
-        size_t count = 99;
+        void        *items = &items;
+        size_t       count = 99;
         async_status status = async_reader_read_all(n->reader, &items, &count, some_wait(n));
         MUST((items != NULL) == (count > 0));
         node_read(n, items, count);
@@ -55,9 +53,9 @@ void read_all(void)
 }
 
 struct sink {
-    node *n;
-    unsigned calls;
-    int says;
+    node       *n;
+    unsigned    calls;
+    int         says;
     atomic_uint running;
 };
 
@@ -72,15 +70,13 @@ static int sink(const void *items, size_t count, void *context)
 
 void for_each(void)
 {
-    node *n = fuzz_held_node();
-    struct sink s = { .n = n, .calls = fuzz_take(4), .says = (int)fuzz_take(3) };
-    if (n == NULL) {
-        return;
-    }
-    static const int answers[] = { 0, 11, ASYNC_STOP };
+    node       *n = fuzz_held_node();
+    struct sink s = {.n = n, .calls = fuzz_take(4), .says = (int)fuzz_take(3)};
+    if (n == NULL) { return; }
+    static const int answers[] = {0, 11, ASYNC_STOP};
     s.says = answers[s.says];
     async_status status = async_reader_for_each(n->reader, sink, &s, some_wait(n));
-    bool stopped = s.says != 0 && s.calls == UINT32_MAX;
+    bool         stopped = s.says != 0 && s.calls == UINT32_MAX;
     MUST(atomic_load(&s.running) == 0);
     if (stopped) {
         MUST(status == (s.says == ASYNC_STOP ? ASYNC_OK : ASYNC_FAILED));
@@ -92,11 +88,9 @@ void for_each(void)
 
 void borrow(void)
 {
-    node *n = fuzz_held_node();
+    node    *n = fuzz_held_node();
     unsigned v = fuzz_take(VIEWS), count = 1 + fuzz_take(12);
-    if (n == NULL) {
-        return;
-    }
+    if (n == NULL) { return; }
     MUST(async_view_return(&fuzz_views[v]) == ASYNC_OK);
     async_status status = async_reader_borrow(n->reader, &fuzz_views[v], count, some_wait(n));
     if (n->post_drops) {

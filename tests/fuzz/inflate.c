@@ -17,31 +17,22 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define FILE_MAX 20000
+#define FILE_MAX  20000
 #define PLAIN_MAX (8u << 20)
-#define MUST(condition) \
-    ((condition)        \
-         ? (void)0      \
+#define MUST(condition)                                                                            \
+    ((condition)                                                                                   \
+         ? (void)0                                                                                 \
          : (fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition), abort()))
 
 /* ── What pgzip says, instead of its progress.c ──────────────────────────────────────────────── */
 
 static unsigned complaints, warnings;
 
-void progress_start(struct job *job)
-{
-    (void)job;
-}
+void progress_start(struct job *job) { (void)job; }
 
-void progress_update(struct job *job)
-{
-    (void)job;
-}
+void progress_update(struct job *job) { (void)job; }
 
-void progress_end(struct job *job)
-{
-    (void)job;
-}
+void progress_end(struct job *job) { (void)job; }
 
 enum verdict complain(const char *format, ...)
 {
@@ -66,10 +57,7 @@ enum verdict input_failed(const struct job *job, int error)
     return FAILED;
 }
 
-enum verdict output_failed(const struct job *job, int error)
-{
-    return input_failed(job, error);
-}
+enum verdict output_failed(const struct job *job, int error) { return input_failed(job, error); }
 
 /* ── What zlib says ──────────────────────────────────────────────────────────────────────────── */
 
@@ -83,11 +71,9 @@ static bool at_member(const unsigned char *file, size_t size)
 static enum verdict expected(const unsigned char *file, size_t size, size_t *plain_size)
 {
     *plain_size = 0;
-    if (!at_member(file, size)) {
-        return FAILED;
-    }
+    if (!at_member(file, size)) { return FAILED; }
     while (at_member(file, size)) {
-        z_stream stream = { 0 };
+        z_stream stream = {0};
         MUST(inflateInit2(&stream, 15 + 16) == Z_OK);
         stream.next_in = (unsigned char *)(uintptr_t)file;
         stream.avail_in = (uInt)size;
@@ -98,14 +84,10 @@ static enum verdict expected(const unsigned char *file, size_t size, size_t *pla
         file += stream.total_in;
         size -= stream.total_in;
         inflateEnd(&stream);
-        if (result != Z_STREAM_END) {
-            return FAILED;
-        }
+        if (result != Z_STREAM_END) { return FAILED; }
     }
     for (; size > 0; size--) {
-        if (*file++ != 0) {
-            return WARNED;
-        }
+        if (*file++ != 0) { return WARNED; }
     }
     return DONE;
 }
@@ -113,7 +95,7 @@ static enum verdict expected(const unsigned char *file, size_t size, size_t *pla
 /* ── The file ────────────────────────────────────────────────────────────────────────────────── */
 
 static unsigned char file_bytes[FILE_MAX];
-static size_t file_size;
+static size_t        file_size;
 
 static void put(const void *bytes, size_t size)
 {
@@ -126,19 +108,19 @@ static void put(const void *bytes, size_t size)
 
 static void put_number(uint32_t number)
 {
-    unsigned char bytes[4] = { (unsigned char)number, (unsigned char)(number >> 8),
-                               (unsigned char)(number >> 16), (unsigned char)(number >> 24) };
+    unsigned char bytes[4] = {(unsigned char)number, (unsigned char)(number >> 8),
+                              (unsigned char)(number >> 16), (unsigned char)(number >> 24)};
     put(bytes, 4);
 }
 
 /* A member around these deflated data, whatever they are, up to their end. */
 static void put_member(const uint8_t *data, size_t size)
 {
-    static const unsigned char header[10] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3 };
-    z_stream stream = { .next_in = (unsigned char *)(uintptr_t)data,
-                        .avail_in = (uInt)size,
-                        .next_out = plain,
-                        .avail_out = PLAIN_MAX };
+    static const unsigned char header[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
+    z_stream                   stream = {.next_in = (unsigned char *)(uintptr_t)data,
+                                         .avail_in = (uInt)size,
+                                         .next_out = plain,
+                                         .avail_out = PLAIN_MAX};
     MUST(inflateInit2(&stream, -15) == Z_OK);
     inflate(&stream, Z_FINISH);
     uLong count = stream.total_out;
@@ -161,10 +143,10 @@ static void make_file(const uint8_t *data, size_t size)
         put(data, size);
     } else if (how == 3 && size >= 4) {
         unsigned char packed[FILE_MAX];
-        z_stream stream = { .next_in = (unsigned char *)(uintptr_t)(data + 4),
-                            .avail_in = (uInt)(size - 4 < 4096 ? size - 4 : 4096),
-                            .next_out = packed,
-                            .avail_out = FILE_MAX };
+        z_stream      stream = {.next_in = (unsigned char *)(uintptr_t)(data + 4),
+                                .avail_in = (uInt)(size - 4 < 4096 ? size - 4 : 4096),
+                                .next_out = packed,
+                                .avail_out = FILE_MAX};
         MUST(deflateInit2(&stream, 1 + data[0] % 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY) == Z_OK);
         MUST(deflate(&stream, Z_FINISH) == Z_STREAM_END);
         size_t count = stream.total_out, at = (data[1] | (size_t)data[2] << 8) % count;
@@ -204,12 +186,10 @@ static void begin(void)
 /* As pgzip.c's process does it. */
 static enum verdict unpack(void)
 {
-    static const struct settings settings = { .decompress = true };
-    struct job job = { .settings = &settings, .in = -1, .out = -1 };
-    enum verdict verdict = open_input(&job, packed_path);
-    if (verdict == DONE) {
-        verdict = open_output(&job);
-    }
+    static const struct settings settings = {.decompress = true};
+    struct job                   job = {.settings = &settings, .in = -1, .out = -1};
+    enum verdict                 verdict = open_input(&job, packed_path);
+    if (verdict == DONE) { verdict = open_output(&job); }
     if (verdict == DONE) {
         verdict = decompress_job(&job);
         verdict = remove_input(&job, close_output(&job, verdict));
@@ -221,11 +201,9 @@ static enum verdict unpack(void)
 int fuzz_one(const uint8_t *data, size_t size)
 {
     static unsigned char out[PLAIN_MAX];
-    if (folder[0] == '\0') {
-        begin();
-    }
+    if (folder[0] == '\0') { begin(); }
     make_file(data, size);
-    size_t plain_size;
+    size_t       plain_size;
     enum verdict wanted = expected(file_bytes, file_size, &plain_size);
 
     int file = open(packed_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-node nodes[NODES];
+node     nodes[NODES];
 unsigned node_count;
-bool any_cancel;
+bool     any_cancel;
 
 void model_wrong(const char *file, int line, const char *format, ...)
 {
@@ -42,11 +42,11 @@ static void check_from(const item *i, uint32_t gives)
 
 static void goes(const item *i)
 {
-    node *n = &nodes[i->at];
+    node    *n = &nodes[i->at];
     unsigned gone = atomic_fetch_add(&n->gone[i->id], i->weight) + i->weight;
     /* An array's items are made by whoever draws them. */
-    unsigned made =
-        n->source == ARRAY && n->function == PASS ? WHOLE : atomic_load(&n->made[i->id]);
+    unsigned made = n->source == ARRAY && n->function == PASS ? WHOLE
+                                                              : atomic_load(&n->made[i->id]);
     if (gone > made) {
         WRONG("item %u of node %u: made %u, came out %u", i->id, i->at, made, gone);
     }
@@ -66,7 +66,7 @@ static item enters(node *n, const void *in)
 {
     item i;
     if (n->source == RANGE) {
-        i = (item){ .id = (uint32_t) * (const uint64_t *)in, .weight = WHOLE, .raw = 1 };
+        i = (item){.id = (uint32_t) * (const uint64_t *)in, .weight = WHOLE, .raw = 1};
     } else {
         memcpy(&i, in, sizeof i);
     }
@@ -100,8 +100,8 @@ static void begin_call(node *n, size_t count)
 static void acts(node *n)
 {
     if (n->function == READS) {
-        item i;
-        size_t got;
+        item         i;
+        size_t       got;
         async_status status = async_reader_read(n->inner, &i, 1, &got, async_now());
         MUST(got == (status == ASYNC_OK));
         MUST(status != ASYNC_INVALID && status != ASYNC_NO_MEMORY && status != ASYNC_SYSTEM);
@@ -138,9 +138,7 @@ static int call_each(const void *in, void *out, void *context)
     node *n = context;
     MUST(atomic_load(&n->released) == 0);
     item i = enters(n, in);
-    if (i.id == n->fail_id) {
-        return async_fail(7, "item %u", i.id);
-    }
+    if (i.id == n->fail_id) { return async_fail(7, "item %u", i.id); }
     acts(n);
     makes(n, &i, out);
     return 0;
@@ -171,7 +169,7 @@ static int call_emit(const void *in, size_t count, size_t *done, async_emitter *
             code = 9;
             break;
         }
-        item two[2] = { i, i };
+        item two[2] = {i, i};
         if (n->function == DOUBLE && i.weight >= 2) {
             two[0].weight = i.weight / 2;
             two[1].weight = i.weight - i.weight / 2;
@@ -193,13 +191,11 @@ static int call_next(void *items, size_t count, size_t *got, void *context)
     MUST(atomic_fetch_add(&n->in_next, 1) == 0);
     MUST(!n->short_given && atomic_load(&n->released) == 0 && *got == 0 && count > 0);
     for (; *got < count && n->given < n->count; ++*got) {
-        item i = { .id = n->first + n->given++,
-                   .weight = WHOLE,
-                   .at = n->number,
-                   .raw = n->function != PASS };
-        if (n->function == PASS) {
-            makes(n, &i, &i);
-        }
+        item i = {.id = n->first + n->given++,
+                  .weight = WHOLE,
+                  .at = n->number,
+                  .raw = n->function != PASS};
+        if (n->function == PASS) { makes(n, &i, &i); }
         ((item *)items)[*got] = i;
     }
     n->short_given = *got < count;
@@ -223,15 +219,13 @@ void node_release(void *context)
 {
     node *n = context;
     MUST(atomic_fetch_add(&n->released, 1) == 0);
-    if (n->function == READS) {
-        async_reader_release(n->inner);
-    }
+    if (n->function == READS) { async_reader_release(n->inner); }
 }
 
 void node_post(void *items, size_t *count, void *context)
 {
-    node *n = context;
-    item *all = items;
+    node  *n = context;
+    item  *all = items;
     size_t kept = 0;
     for (size_t k = 0; k < *count; k++) {
         check_from(&all[k], atomic_load(&n->gives));
@@ -254,9 +248,7 @@ int node_pre(size_t count, void *context)
 int node_pre_write(void *items, size_t count, void *context)
 {
     node *n = context;
-    for (size_t k = 0; k < count; k++) {
-        MUST(((item *)items)[k].at == n->number);
-    }
+    for (size_t k = 0; k < count; k++) { MUST(((item *)items)[k].at == n->number); }
     return n->pre_fails ? 4 : 0;
 }
 
@@ -292,8 +284,7 @@ void node_options(node *n, async_task_options *options, async_source *source)
     } else if (n->source == ARRAY) {
         for (unsigned i = 0; i < n->count; i++) {
             n->array[i] = (item){
-                .id = n->first + i, .weight = WHOLE, .at = n->number, .raw = n->function != PASS
-            };
+                .id = n->first + i, .weight = WHOLE, .at = n->number, .raw = n->function != PASS};
         }
         *source = async_source_array(n->array, n->count, sizeof(item));
     }
@@ -337,14 +328,10 @@ void node_status(node *n, async_status status, size_t wanted, size_t got)
 
 static bool untouched(const node *n)
 {
-    if (n->touched || n->may_fail || n->consumers > 1 || n->function >= CANCELS) {
-        return false;
-    }
+    if (n->touched || n->may_fail || n->consumers > 1 || n->function >= CANCELS) { return false; }
     for (unsigned i = 0; i < n->input_count; i++) {
         const node *input = &nodes[n->inputs[i]];
-        if (!untouched(input) || input->any_read || input->sticky != ASYNC_OK) {
-            return false;
-        }
+        if (!untouched(input) || input->any_read || input->sticky != ASYNC_OK) { return false; }
     }
     return true;
 }
@@ -353,8 +340,8 @@ static void check_complete(node *n)
 {
     MUST(atomic_load(&n->discarded) == 0);
     for (unsigned i = 0; i < IDS; i++) {
-        bool own =
-            n->source != NONE && n->source != CHANNEL && i >= n->first && i < n->first + n->count;
+        bool own = n->source != NONE && n->source != CHANNEL && i >= n->first &&
+                   i < n->first + n->count;
         unsigned gone = atomic_load(&n->gone[i]), made = atomic_load(&n->made[i]);
         if (n->source == ARRAY && n->function == PASS) {
             made = own ? WHOLE : 0;
@@ -368,27 +355,19 @@ static void check_complete(node *n)
                   gone);
         }
     }
-    for (unsigned i = 0; i < n->input_count; i++) {
-        check_complete(&nodes[n->inputs[i]]);
-    }
+    for (unsigned i = 0; i < n->input_count; i++) { check_complete(&nodes[n->inputs[i]]); }
 }
 
 void node_complete(node *n)
 {
-    if (!any_cancel && n->consumers == 0 && untouched(n)) {
-        check_complete(n);
-    }
+    if (!any_cancel && n->consumers == 0 && untouched(n)) { check_complete(n); }
 }
 
 bool node_finite(const node *n)
 {
-    if (n->open) {
-        return false;
-    }
+    if (n->open) { return false; }
     for (unsigned i = 0; i < n->input_count; i++) {
-        if (!node_finite(&nodes[n->inputs[i]])) {
-            return false;
-        }
+        if (!node_finite(&nodes[n->inputs[i]])) { return false; }
     }
     return true;
 }

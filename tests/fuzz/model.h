@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #define NODES 12
-#define IDS 256 /* items of one run, of all sources and writers together */
+#define IDS   256 /* items of one run, of all sources and writers together */
 #define WHOLE 1024u
 
 typedef struct item {
@@ -26,39 +26,39 @@ enum function { PASS, EACH, BATCH, FILTER, DOUBLE, CANCELS, RESIZES, REMOVES, RE
 enum source { CHANNEL, RANGE, ARRAY, NEXT, NONE };
 
 typedef struct node {
-    unsigned number;
-    enum source source; /* CHANNEL: of a plain channel; NONE: it has inputs */
+    unsigned      number;
+    enum source   source; /* CHANNEL: of a plain channel; NONE: it has inputs */
     enum function function;
-    async_pool *pool;
+    async_pool   *pool;
     async_reader *reader; /* NULL: the client has let go of it */
     async_writer *writer;
     async_reader *inner; /* READS */
-    unsigned inputs[NODES], input_count;
-    unsigned first, count, given; /* ids of a source; those that NEXT has given */
-    bool short_given, source_fails;
-    unsigned consumers;
-    size_t max_chunk;
-    unsigned max_parallel;
-    uint32_t fail_id; /* UINT32_MAX: none */
-    bool own_discard, post_drops, pre_fails;
-    bool in_order, may_fail, touched, open;
-    uint32_t last_id; /* that the client read */
-    bool any_read;
-    async_status sticky;
-    atomic_uint gives; /* bits of the nodes whose items come out */
-    atomic_uint running, in_next, released, discarded;
-    atomic_uint drawn[IDS], made[IDS], gone[IDS];
-    atomic_bool done_once;
-    item array[16];
+    unsigned      inputs[NODES], input_count;
+    unsigned      first, count, given; /* ids of a source; those that NEXT has given */
+    bool          short_given, source_fails;
+    unsigned      consumers;
+    size_t        max_chunk;
+    unsigned      max_parallel;
+    uint32_t      fail_id; /* UINT32_MAX: none */
+    bool          own_discard, post_drops, pre_fails;
+    bool          in_order, may_fail, touched, open;
+    uint32_t      last_id; /* that the client read */
+    bool          any_read;
+    async_status  sticky;
+    atomic_uint   gives; /* bits of the nodes whose items come out */
+    atomic_uint   running, in_next, released, discarded;
+    atomic_uint   drawn[IDS], made[IDS], gone[IDS];
+    atomic_bool   done_once;
+    item          array[16];
 } node;
 
-extern node nodes[NODES];
+extern node     nodes[NODES];
 extern unsigned node_count;
-extern bool any_cancel; /* something was cancelled or dropped */
+extern bool     any_cancel; /* something was cancelled or dropped */
 
 _Noreturn void model_wrong(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-#define MUST(condition) \
+#define MUST(condition)                                                                            \
     ((condition) ? (void)0 : model_wrong(__FILE__, __LINE__, "not true: %s", #condition))
 #define WRONG(...) model_wrong(__FILE__, __LINE__, __VA_ARGS__)
 
@@ -78,7 +78,7 @@ void model_end(void);            /* all handles and pools are gone */
 void node_discard(void *items, size_t count, void *context);
 void node_release(void *context);
 void node_post(void *items, size_t *count, void *context);
-int node_pre(size_t count, void *context);
-int node_pre_write(void *items, size_t count, void *context);
+int  node_pre(size_t count, void *context);
+int  node_pre_write(void *items, size_t count, void *context);
 
 #endif

@@ -15,7 +15,7 @@
 
 #define BATCH_MAX 64
 #define SIZE_MOST 48
-#define WRITERS (3 + OTHERS)                         /* numbers of those who write: */
+#define WRITERS   (3 + OTHERS)                       /* numbers of those who write: */
 enum { FILLER, VICTIM, WAITER, OTHER };              /* OTHER + who */
 #define ITEMS_MAX (2 * SUCCESSES * BATCH_MAX + 4096) /* of one writer, in one round */
 
@@ -34,12 +34,12 @@ enum {
 
 static async_writer *writer;
 static async_reader *reader;
-static pthread_t waiter_thread;
-static async_status waiter_status;
-static uint32_t made[WRITERS];                /* items that a writer has made; its own */
-static atomic_uint accepted[WRITERS];         /* of them, accepted */
-static atomic_uchar seen[WRITERS][ITEMS_MAX]; /* read, or discarded */
-static atomic_uint received;
+static pthread_t     waiter_thread;
+static async_status  waiter_status;
+static uint32_t      made[WRITERS];            /* items that a writer has made; its own */
+static atomic_uint   accepted[WRITERS];        /* of them, accepted */
+static atomic_uchar  seen[WRITERS][ITEMS_MAX]; /* read, or discarded */
+static atomic_uint   received;
 
 /* Of a thread that reads: the last item of each writer. */
 static _Thread_local uint32_t last[WRITERS];
@@ -78,9 +78,7 @@ static void check_items(const struct scene *scene, const unsigned char *items, s
         memcpy(&item, items + i * size, sizeof item);
         uint32_t who = (uint32_t)(item >> 32), number = (uint32_t)item;
         MUST(who < WRITERS && number > 0 && number < ITEMS_MAX);
-        for (size_t k = sizeof item; k < size; k++) {
-            MUST_EQ(items[i * size + k], who);
-        }
+        for (size_t k = sizeof item; k < size; k++) { MUST_EQ(items[i * size + k], who); }
         MUST_EQ(atomic_exchange(&seen[who][number], 1), 0);
         if (in_order) {
             MUST(number > last[who]);
@@ -115,13 +113,9 @@ static async_status write_batch(const struct scene *scene, unsigned who, size_t 
 {
     while (count > 0) {
         size_t done;
-        if (write_some(scene, who, count, &done) == ASYNC_CLOSED) {
-            return ASYNC_CLOSED;
-        }
+        if (write_some(scene, who, count, &done) == ASYNC_CLOSED) { return ASYNC_CLOSED; }
         count -= done;
-        if (done == 0) {
-            sched_yield();
-        }
+        if (done == 0) { sched_yield(); }
     }
     return ASYNC_OK;
 }
@@ -130,18 +124,14 @@ static async_status read_batch(const struct scene *scene, size_t count)
 {
     alignas(16) unsigned char items[BATCH_MAX * SIZE_MOST];
     while (count > 0) {
-        size_t got;
+        size_t       got;
         async_status status = async_reader_read(reader, items, count, &got, async_now());
         MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT || status == ASYNC_END);
         MUST((status == ASYNC_OK) == (got == count));
         check_items(scene, items, got, true);
-        if (status == ASYNC_END) {
-            return ASYNC_END;
-        }
+        if (status == ASYNC_END) { return ASYNC_END; }
         count -= got;
-        if (got == 0) {
-            sched_yield();
-        }
+        if (got == 0) { sched_yield(); }
     }
     return ASYNC_OK;
 }
@@ -149,23 +139,18 @@ static async_status read_batch(const struct scene *scene, size_t count)
 static void close_and_read_all(const struct scene *scene)
 {
     MUST_EQ(async_writer_close(writer), ASYNC_OK);
-    while (read_batch(scene, scene->batch) != ASYNC_END) {
-    }
+    while (read_batch(scene, scene->batch) != ASYNC_END) {}
 }
 
 static void other(const struct scene *scene, unsigned who, unsigned turn)
 {
     unsigned flags = scene->flags;
-    bool may_end = (flags & (MAY_CLOSE | THEN_CLOSE | FIRST_CLOSE)) != 0;
+    bool     may_end = (flags & (MAY_CLOSE | THEN_CLOSE | FIRST_CLOSE)) != 0;
     if (turn == 0) {
         memset(last, 0, sizeof last);
-        if ((flags & FIRST_CLOSE) != 0) {
-            close_and_read_all(scene);
-        }
+        if ((flags & FIRST_CLOSE) != 0) { close_and_read_all(scene); }
         /* Whoever sleeps in a call may take as much as it waits for: there is enough for all. */
-        if ((flags & READER_WAITS) != 0) {
-            write_batch(scene, OTHER + who, scene->batch);
-        }
+        if ((flags & READER_WAITS) != 0) { write_batch(scene, OTHER + who, scene->batch); }
         if ((flags & (WRITER_WAITS | READ_FIRST)) != 0 && (flags & NO_READS) == 0) {
             read_batch(scene, 2 * scene->batch);
         }
@@ -179,9 +164,7 @@ static void other(const struct scene *scene, unsigned who, unsigned turn)
             MUST(write_batch(scene, OTHER + who, scene->batch) == ASYNC_OK || may_end);
         }
     }
-    if (turn == SUCCESSES - 1 && (flags & THEN_CLOSE) != 0) {
-        close_and_read_all(scene);
-    }
+    if (turn == SUCCESSES - 1 && (flags & THEN_CLOSE) != 0) { close_and_read_all(scene); }
 }
 
 /* While the only holder of the read end is frozen, the channel may be full: that is an answer. */
@@ -197,9 +180,9 @@ static void other_writes(const struct scene *scene, unsigned who, unsigned turn)
 
 static void *wait_in_read(void *argument)
 {
-    const struct scene *scene = argument;
+    const struct scene       *scene = argument;
     alignas(16) unsigned char items[SIZE_MOST];
-    size_t got;
+    size_t                    got;
     waiter_status = async_reader_read(reader, items, 1, &got, async_forever());
     memset(last, 0, sizeof last);
     check_items(scene, items, got, true);
@@ -208,9 +191,9 @@ static void *wait_in_read(void *argument)
 
 static void *wait_in_write(void *argument)
 {
-    const struct scene *scene = argument;
+    const struct scene       *scene = argument;
     alignas(16) unsigned char items[SIZE_MOST];
-    size_t done;
+    size_t                    done;
     make_items(scene, WAITER, items, 1);
     waiter_status = async_writer_write(writer, items, 1, &done, async_forever());
     items_accepted(WAITER, done);
@@ -220,10 +203,8 @@ static void *wait_in_write(void *argument)
 static void start_waiter(const struct scene *scene)
 {
     struct channel *channel = channel_of_reader(reader);
-    bool reads = (scene->flags & READER_WAITS) != 0;
-    if ((scene->flags & (READER_WAITS | WRITER_WAITS)) == 0) {
-        return;
-    }
+    bool            reads = (scene->flags & READER_WAITS) != 0;
+    if ((scene->flags & (READER_WAITS | WRITER_WAITS)) == 0) { return; }
     MUST(pthread_create(&waiter_thread, NULL, reads ? wait_in_read : wait_in_write,
                         (void *)(uintptr_t)scene) == 0);
     struct waitlist *list = reads ? &channel->readers : &channel->writers;
@@ -237,7 +218,7 @@ static void start_waiter(const struct scene *scene)
 
 static void prepare(const struct scene *scene)
 {
-    async_channel_options options = { .capacity = scene->capacity, .discard = discard };
+    async_channel_options options = {.capacity = scene->capacity, .discard = discard};
     memset(last, 0, sizeof last);
     now_playing = scene;
     MUST_EQ(async_channel_create(&writer, &reader, size_of(scene), &options), ASYNC_OK);
@@ -245,33 +226,23 @@ static void prepare(const struct scene *scene)
         /* A writer that took its ticket and stands still. */
         add_seq_cst(&load_seq_cst(&channel_of_reader(reader)->queue.tail)->tickets, 1);
     }
-    for (size_t i = 0; i < scene->slots; i++) {
-        MUST_EQ(write_batch(scene, FILLER, 1), ASYNC_OK);
-    }
-    for (size_t i = 0; i < scene->slots_taken; i++) {
-        MUST_EQ(read_batch(scene, 1), ASYNC_OK);
-    }
+    for (size_t i = 0; i < scene->slots; i++) { MUST_EQ(write_batch(scene, FILLER, 1), ASYNC_OK); }
+    for (size_t i = 0; i < scene->slots_taken; i++) { MUST_EQ(read_batch(scene, 1), ASYNC_OK); }
     for (size_t i = 0; i < scene->filled; i += scene->batch) {
         MUST_EQ(write_batch(scene, FILLER, min_size(scene->batch, scene->filled - i)), ASYNC_OK);
     }
-    if ((scene->flags & BY_PARTS) != 0) {
-        MUST_EQ(read_batch(scene, scene->batch / 2), ASYNC_OK);
-    }
+    if ((scene->flags & BY_PARTS) != 0) { MUST_EQ(read_batch(scene, scene->batch / 2), ASYNC_OK); }
     /* So that each round takes the same way (the first look gives the thread its record). */
     (void)async_reader_ready(reader);
     reclaim_scan(reclaim_own);
-    if ((scene->flags & SCANS) != 0) {
-        reclaim_own->scan_at = reclaim_own->retired_count + 1;
-    }
+    if ((scene->flags & SCANS) != 0) { reclaim_own->scan_at = reclaim_own->retired_count + 1; }
     start_waiter(scene);
 }
 
 static void finish(const struct scene *scene)
 {
     memset(last, 0, sizeof last);
-    if ((scene->flags & NO_WRITES) == 0) {
-        async_writer_close(writer);
-    }
+    if ((scene->flags & NO_WRITES) == 0) { async_writer_close(writer); }
     if ((scene->flags & (READER_WAITS | WRITER_WAITS)) != 0) {
         pthread_join(waiter_thread, NULL);
         MUST(waiter_status == ASYNC_OK ||
@@ -279,13 +250,10 @@ static void finish(const struct scene *scene)
                                                  : waiter_status == ASYNC_CLOSED));
     }
     if ((scene->flags & NO_READS) == 0) {
-        while (read_batch(scene, BATCH_MAX) != ASYNC_END) {
-        }
+        while (read_batch(scene, BATCH_MAX) != ASYNC_END) {}
         async_reader_release(reader);
     }
-    if ((scene->flags & NO_WRITES) == 0) {
-        async_writer_release(writer);
-    }
+    if ((scene->flags & NO_WRITES) == 0) { async_writer_release(writer); }
     unsigned sum = 0;
     for (unsigned who = 0; who < WRITERS; who++) {
         sum += atomic_load(&accepted[who]);
@@ -303,9 +271,9 @@ static void finish(const struct scene *scene)
 /* ---- what is stepped through: one call, as a user's program makes it ---- */
 
 static alignas(16) unsigned char victims[BATCH_MAX * SIZE_MOST];
-static size_t victims_count;
+static size_t       victims_count;
 static async_status victims_status;
-static async_view view;
+static async_view   view;
 
 static void prepare_write(const struct scene *scene)
 {

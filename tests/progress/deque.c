@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
-#define JOBS_MAX 8192
+#define JOBS_MAX  8192
 #define LAST_TURN (SUCCESSES - 1)
 
 enum {
@@ -21,11 +21,11 @@ enum {
     GROWS = 8  /* the owner first makes it grow three times */
 };
 
-static struct deque deque;
-static uintptr_t pushed; /* the owner's */
-static atomic_uint taken;
-static atomic_uchar seen[JOBS_MAX];
-static void *victims_job;
+static struct deque      deque;
+static uintptr_t         pushed; /* the owner's */
+static atomic_uint       taken;
+static atomic_uchar      seen[JOBS_MAX];
+static void             *victims_job;
 static enum deque_result victims_result;
 
 static _Thread_local uintptr_t last_stolen; /* one thief's jobs get younger and younger */
@@ -49,15 +49,11 @@ static void have(void *job)
 
 static void steal_one(bool may_be_empty)
 {
-    void *job;
+    void             *job;
     enum deque_result result;
     while ((result = deque_steal(&deque, &job)) != DEQUE_TAKEN) {
-        if (result == DEQUE_EMPTY && may_be_empty) {
-            return;
-        }
-        if (result == DEQUE_EMPTY) {
-            sched_yield();
-        }
+        if (result == DEQUE_EMPTY && may_be_empty) { return; }
+        if (result == DEQUE_EMPTY) { sched_yield(); }
     }
     MUST((uintptr_t)job > last_stolen);
     last_stolen = (uintptr_t)job;
@@ -68,16 +64,12 @@ static void own(const struct scene *scene, unsigned turn)
 {
     if (turn == 0) {
         /* From 4 on, three times: 8, 16, 32. */
-        for (unsigned i = 0; i < 32 && (scene->flags & GROWS) != 0; i++) {
-            push();
-        }
+        for (unsigned i = 0; i < 32 && (scene->flags & GROWS) != 0; i++) { push(); }
     }
     void *job;
     push();
     push();
-    while ((job = deque_pop(&deque)) == NULL) {
-        push();
-    }
+    while ((job = deque_pop(&deque)) == NULL) { push(); }
     have(job);
     for (unsigned i = 0; i < SUCCESSES && turn == LAST_TURN; i++) {
         push(); /* what the thief still needs */
@@ -86,9 +78,7 @@ static void own(const struct scene *scene, unsigned turn)
 
 static void other(const struct scene *scene, unsigned who, unsigned turn)
 {
-    if (turn == 0) {
-        last_stolen = 0;
-    }
+    if (turn == 0) { last_stolen = 0; }
     if ((scene->flags & OWNER_FROZEN) == 0 && who == 0) {
         own(scene, turn);
     } else {
@@ -108,9 +98,7 @@ static void prepare(const struct scene *scene)
     pushed = 0;
     victims_job = NULL;
     victims_result = DEQUE_EMPTY;
-    for (size_t i = 0; i < scene->filled; i++) {
-        push();
-    }
+    for (size_t i = 0; i < scene->filled; i++) { push(); }
     pushed += (scene->flags & OWNER_FROZEN) != 0; /* the victim's */
 }
 
@@ -137,14 +125,10 @@ static void finish(const struct scene *scene)
 {
     void *job;
     (void)scene;
-    while ((job = deque_pop(&deque)) != NULL) {
-        have(job);
-    }
+    while ((job = deque_pop(&deque)) != NULL) { have(job); }
     MUST_EQ(deque_steal(&deque, &job), DEQUE_EMPTY);
     MUST_EQ(atomic_load(&taken), pushed);
-    for (uintptr_t i = 1; i <= pushed; i++) {
-        MUST_EQ(atomic_load(&seen[i]), 1);
-    }
+    for (uintptr_t i = 1; i <= pushed; i++) { MUST_EQ(atomic_load(&seen[i]), 1); }
     memset(&seen, 0, pushed + 1);
     atomic_store(&taken, 0);
     deque_destroy(&deque);
@@ -159,9 +143,7 @@ static void finish_push(const struct scene *scene)
 static void finish_pop(const struct scene *scene)
 {
     pushed--; /* it did not push */
-    if (victims_job != NULL) {
-        have(victims_job);
-    }
+    if (victims_job != NULL) { have(victims_job); }
     MUST(victims_job != NULL || scene->filled <= OTHERS * SUCCESSES);
     finish(scene);
 }
@@ -169,26 +151,24 @@ static void finish_pop(const struct scene *scene)
 static void finish_steal(const struct scene *scene)
 {
     MUST((victims_result == DEQUE_TAKEN) == (victims_job != NULL));
-    if (victims_job != NULL) {
-        have(victims_job);
-    }
+    if (victims_job != NULL) { have(victims_job); }
     finish(scene);
 }
 
-#define PUSH(...)                                                                   \
-    {                                                                               \
-        .operation = "push", .prepare = prepare, .call = call_push, .other = other, \
-        .finish = finish_push, __VA_ARGS__                                          \
+#define PUSH(...)                                                                                  \
+    {                                                                                              \
+        .operation = "push", .prepare = prepare, .call = call_push, .other = other,                \
+        .finish = finish_push, __VA_ARGS__                                                         \
     }
-#define POP(...)                                                                  \
-    {                                                                             \
-        .operation = "pop", .prepare = prepare, .call = call_pop, .other = other, \
-        .finish = finish_pop, __VA_ARGS__                                         \
+#define POP(...)                                                                                   \
+    {                                                                                              \
+        .operation = "pop", .prepare = prepare, .call = call_pop, .other = other,                  \
+        .finish = finish_pop, __VA_ARGS__                                                          \
     }
-#define STEAL(...)                                                                    \
-    {                                                                                 \
-        .operation = "steal", .prepare = prepare, .call = call_steal, .other = other, \
-        .finish = finish_steal, __VA_ARGS__                                           \
+#define STEAL(...)                                                                                 \
+    {                                                                                              \
+        .operation = "steal", .prepare = prepare, .call = call_steal, .other = other,              \
+        .finish = finish_steal, __VA_ARGS__                                                        \
     }
 #define ENOUGH (OTHERS * SUCCESSES + 8)
 

@@ -40,29 +40,29 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_NS 150000000u
-#define QUIET 6          /* looks, 2 ms apart, at which all sleep and no CPU time passes */
+#define SPIN_NS    150000000u
+#define QUIET      6     /* looks, 2 ms apart, at which all sleep and no CPU time passes */
 #define POINTS_MAX 20000 /* of one call */
-#define WATCHDOG 120     /* seconds for one round */
-#define SHORTER 3        /* rounds in a row that ended before the point: no more points there */
-#define SHOWN 12         /* blocking points that are named, of each scene */
+#define WATCHDOG   120   /* seconds for one round */
+#define SHORTER    3     /* rounds in a row that ended before the point: no more points there */
+#define SHOWN      12    /* blocking points that are named, of each scene */
 
 struct board {
     atomic_uint seized, go, done; /* futex words */
-    unsigned scene, cpu;
+    unsigned    scene, cpu;
     atomic_uint turns[OTHERS]; /* that were finished, in all rounds */
-    atomic_int ids[OTHERS];
+    atomic_int  ids[OTHERS];
     atomic_uint ended[OTHERS]; /* rounds that were finished */
 };
 
-static struct board *board;
+static struct board       *board;
 static const struct scene *scenes;
 
 /* ---- both ---- */
 
 static void futex_sleep(atomic_uint *word, unsigned value, long ns)
 {
-    struct timespec time = { ns / 1000000000, ns % 1000000000 };
+    struct timespec time = {ns / 1000000000, ns % 1000000000};
     syscall(SYS_futex, word, FUTEX_WAIT, value, ns == 0 ? NULL : &time, NULL, 0);
 }
 
@@ -84,7 +84,7 @@ static void pin(void)
 
 void scene_failed(const char *file, int line, const char *format, ...)
 {
-    va_list list;
+    va_list             list;
     const struct scene *scene = &scenes[board->scene];
     va_start(list, format);
     fprintf(stderr, "%s:%d: %s, %s: ", file, line, scene->operation, scene->variant);
@@ -95,7 +95,7 @@ void scene_failed(const char *file, int line, const char *format, ...)
 }
 
 /* The call, between two int3; the points lie between the labels. */
-void victim_call(const struct scene *scene, void (*call)(const struct scene *scene));
+void              victim_call(const struct scene *scene, void (*call)(const struct scene *scene));
 extern const char victim_begin[], victim_end[];
 #ifdef __x86_64__
 __asm__(".text\n"
@@ -115,6 +115,7 @@ __asm__(".text\n"
         ".size victim_call, . - victim_call\n");
 #else
 const char victim_begin[1], victim_end[1];
+
 void victim_call(const struct scene *scene, void (*call)(const struct scene *scene))
 {
     call(scene);
@@ -133,9 +134,7 @@ static void *other_main(void *argument)
     unsigned who = (unsigned)(uintptr_t)argument, round = 0;
     atomic_store(&board->ids[who], (int)syscall(SYS_gettid));
     for (;;) {
-        while (atomic_load(&board->go) == round) {
-            futex_sleep(&board->go, round, 0);
-        }
+        while (atomic_load(&board->go) == round) { futex_sleep(&board->go, round, 0); }
         round++;
         const struct scene *scene = &scenes[board->scene];
         for (unsigned turn = 0; turn < SUCCESSES; turn++) {
@@ -143,9 +142,7 @@ static void *other_main(void *argument)
             atomic_fetch_add(&board->turns[who], 1);
         }
         atomic_store(&board->ended[who], round);
-        if (atomic_fetch_add(&board->done, 1) == OTHERS - 1) {
-            futex_wake(&board->done);
-        }
+        if (atomic_fetch_add(&board->done, 1) == OTHERS - 1) { futex_wake(&board->done); }
     }
     return NULL;
 }
@@ -154,19 +151,13 @@ static _Noreturn void world(void)
 {
     pthread_t thread;
     for (uintptr_t i = 0; i < OTHERS; i++) {
-        if (pthread_create(&thread, NULL, other_main, (void *)i) != 0) {
-            _exit(2);
-        }
+        if (pthread_create(&thread, NULL, other_main, (void *)i) != 0) { _exit(2); }
     }
     for (unsigned i = 0; i < OTHERS; i++) {
-        while (atomic_load(&board->ids[i]) == 0) {
-            sched_yield();
-        }
+        while (atomic_load(&board->ids[i]) == 0) { sched_yield(); }
     }
     pin();
-    while (atomic_load(&board->seized) == 0) {
-        futex_sleep(&board->seized, 0, 0);
-    }
+    while (atomic_load(&board->seized) == 0) { futex_sleep(&board->seized, 0, 0); }
     first_stop();
     for (;;) {
         const struct scene *scene = &scenes[board->scene];
@@ -185,15 +176,15 @@ struct way {
 };
 
 struct freezer {
-    pid_t process;
-    struct traced victim;
-    unsigned rounds;
-    uintptr_t *trace; /* where the victim was after k instructions */
-    struct way *ways; /* how point k is reached with the fewest stops */
-    size_t length;    /* instructions of the call */
+    pid_t               process;
+    struct traced       victim;
+    unsigned            rounds;
+    uintptr_t          *trace;  /* where the victim was after k instructions */
+    struct way         *ways;   /* how point k is reached with the fewest stops */
+    size_t              length; /* instructions of the call */
     const struct scene *scene;
-    size_t point;
-    unsigned strayed; /* points at which a round took another way than the first */
+    size_t              point;
+    unsigned            strayed; /* points at which a round took another way than the first */
 };
 
 static struct freezer *alarmed;
@@ -230,9 +221,7 @@ static bool all_asleep(const struct freezer *f)
 static unsigned all_turns(void)
 {
     unsigned sum = 0;
-    for (unsigned i = 0; i < OTHERS; i++) {
-        sum += atomic_load(&board->turns[i]);
-    }
+    for (unsigned i = 0; i < OTHERS; i++) { sum += atomic_load(&board->turns[i]); }
     return sum;
 }
 
@@ -246,9 +235,7 @@ static void others_start(struct freezer *f)
 
 static void must_be_there(const struct freezer *f, bool there)
 {
-    if (!there) {
-        gave_up(f, "the test's process has ended");
-    }
+    if (!there) { gave_up(f, "the test's process has ended"); }
 }
 
 /* False: they are blocked. */
@@ -264,16 +251,10 @@ static bool others_finish(const struct freezer *f)
             turns = moved;
             begun = now;
         }
-        if (now - begun > SPIN_NS) {
-            return false;
-        }
-        if (now == last) {
-            must_be_there(f, strchr("ZX?", traced_state(f->process)) == NULL);
-        }
+        if (now - begun > SPIN_NS) { return false; }
+        if (now == last) { must_be_there(f, strchr("ZX?", traced_state(f->process)) == NULL); }
         quiet = now == last && all_asleep(f) ? quiet + 1 : 0;
-        if (quiet == QUIET && atomic_load(&board->done) != OTHERS) {
-            return false;
-        }
+        if (quiet == QUIET && atomic_load(&board->done) != OTHERS) { return false; }
         last = now;
     }
     return true;
@@ -285,9 +266,7 @@ static void to_beginning(struct freezer *f, const struct scene *scene)
     alarm(WATCHDOG);
     board->scene = (unsigned)(scene - scenes);
     must_be_there(f, traced_go(&f->victim));
-    if (traced_at(&f->victim) != (uintptr_t)victim_begin) {
-        gave_up(f, "the call does not begin");
-    }
+    if (traced_at(&f->victim) != (uintptr_t)victim_begin) { gave_up(f, "the call does not begin"); }
 }
 
 static bool at_end(const struct freezer *f)
@@ -299,9 +278,7 @@ static bool at_end(const struct freezer *f)
 static void to_end(struct freezer *f)
 {
     must_be_there(f, traced_go(&f->victim));
-    if (traced_at(&f->victim) != (uintptr_t)victim_end + 1) {
-        gave_up(f, "the call does not end");
-    }
+    if (traced_at(&f->victim) != (uintptr_t)victim_end + 1) { gave_up(f, "the call does not end"); }
 }
 
 /* The others' turns while the victim stands still, and then the round's end. False: it blocked
@@ -323,19 +300,15 @@ static bool record(struct freezer *f)
 {
     to_beginning(f, f->scene);
     for (f->length = 0; !at_end(f); f->length++) {
-        if (f->length == POINTS_MAX) {
-            gave_up(f, "the call does not end");
-        }
+        if (f->length == POINTS_MAX) { gave_up(f, "the call does not end"); }
         f->trace[f->length] = traced_at(&f->victim);
         must_be_there(f, traced_step(&f->victim));
     }
     f->trace[f->length] = (uintptr_t)victim_end;
     for (size_t k = 0; k <= f->length; k++) {
         size_t times = 1;
-        for (size_t i = 0; i < k; i++) {
-            times += f->trace[i] == f->trace[k];
-        }
-        struct way near = { k, times };
+        for (size_t i = 0; i < k; i++) { times += f->trace[i] == f->trace[k]; }
+        struct way near = {k, times};
         if (k > 0 && f->ways[k - 1].times + (k - f->ways[k - 1].from) <= times) {
             near = f->ways[k - 1];
         }
@@ -349,9 +322,7 @@ static bool record(struct freezer *f)
 static bool step_to(struct freezer *f, size_t from, size_t point)
 {
     for (; from < point; from++) {
-        if (at_end(f)) {
-            return false;
-        }
+        if (at_end(f)) { return false; }
         must_be_there(f, traced_step(&f->victim));
     }
     return true;
@@ -364,9 +335,7 @@ static bool hurry_to(struct freezer *f, size_t point)
     for (size_t i = 0; i < way.times; i++) {
         bool there;
         must_be_there(f, traced_go_to(&f->victim, f->trace[way.from], &there));
-        if (!there) {
-            return false;
-        }
+        if (!there) { return false; }
     }
     return step_to(f, way.from, point) && traced_at(&f->victim) == f->trace[point];
 }
@@ -382,13 +351,9 @@ static bool play(struct freezer *f, size_t point, bool *free)
             return true;
         }
         f->strayed++;
-        if (traced_at(&f->victim) != (uintptr_t)victim_end + 1) {
-            to_end(f);
-        }
+        if (traced_at(&f->victim) != (uintptr_t)victim_end + 1) { to_end(f); }
         others_start(f);
-        if (!others_finish(f)) {
-            gave_up(f, "the others are stuck though nobody is frozen");
-        }
+        if (!others_finish(f)) { gave_up(f, "the others are stuck though nobody is frozen"); }
         to_beginning(f, f->scene);
     }
     if (!step_to(f, 0, point)) {
@@ -412,13 +377,11 @@ static double seconds_now(void)
 
 static void play_scene(struct freezer *f, struct figures *figures)
 {
-    double begun = seconds_now();
-    size_t blocking[SHOWN], blocking_count = 0, points = 1;
+    double   begun = seconds_now();
+    size_t   blocking[SHOWN], blocking_count = 0, points = 1;
     unsigned shorter = 0;
     f->strayed = 0;
-    if (!record(f)) {
-        blocking[blocking_count++] = f->length;
-    }
+    if (!record(f)) { blocking[blocking_count++] = f->length; }
     for (size_t k = 0; k < f->length && shorter < SHORTER; k++) {
         bool free = true;
         if (!play(f, k, &free)) {
@@ -428,9 +391,7 @@ static void play_scene(struct freezer *f, struct figures *figures)
         shorter = 0;
         points++;
         if (!free) {
-            if (blocking_count < SHOWN) {
-                blocking[blocking_count] = k;
-            }
+            if (blocking_count < SHOWN) { blocking[blocking_count] = k; }
             blocking_count++;
         }
     }
@@ -462,18 +423,16 @@ void freezer_skip(void (*function)(void))
 
 int freezer_main(const struct scene *all, size_t count, enum verdict wanted, int argc, char **argv)
 {
-    const char *only = argc > 1 ? argv[1] : "", *why = "";
-    struct figures sum = { 0, 0, 0 };
-    double begun = seconds_now();
-    bool ok = true;
-    unsigned played = 0;
+    const char    *only = argc > 1 ? argv[1] : "", *why = "";
+    struct figures sum = {0, 0, 0};
+    double         begun = seconds_now();
+    bool           ok = true;
+    unsigned       played = 0;
     scenes = all;
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     f.trace = calloc(POINTS_MAX + 1, sizeof *f.trace);
     f.ways = calloc(POINTS_MAX + 1, sizeof *f.ways);
-    if (board == MAP_FAILED || f.trace == NULL || f.ways == NULL) {
-        return 2;
-    }
+    if (board == MAP_FAILED || f.trace == NULL || f.ways == NULL) { return 2; }
     board->scene = 0;
     while (board->scene < count && strstr(all[board->scene].operation, only) == NULL &&
            strstr(all[board->scene].variant, only) == NULL) {
@@ -486,16 +445,10 @@ int freezer_main(const struct scene *all, size_t count, enum verdict wanted, int
     board->cpu = sched_getcpu() < 0 ? 0 : (unsigned)sched_getcpu();
     traced_skip_system(&f.victim);
     f.process = fork();
-    if (f.process == 0) {
-        world();
-    }
-    if (f.process < 0) {
-        return not_here(strerror(errno));
-    }
+    if (f.process == 0) { world(); }
+    if (f.process < 0) { return not_here(strerror(errno)); }
     for (unsigned i = 0; i < OTHERS; i++) {
-        while (atomic_load(&board->ids[i]) == 0) {
-            sched_yield();
-        }
+        while (atomic_load(&board->ids[i]) == 0) { sched_yield(); }
     }
     if (!traced_seize(&f.victim, f.process, &why)) {
         kill(f.process, SIGKILL);
@@ -510,9 +463,7 @@ int freezer_main(const struct scene *all, size_t count, enum verdict wanted, int
     futex_wake(&board->seized);
     printf("%-22s %-38s %-4s %7s %9s %7s\n", "call", "state", "row", "points", "blocking",
            "seconds");
-    if (!traced_wait(&f.victim)) {
-        gave_up(&f, "it does not begin");
-    }
+    if (!traced_wait(&f.victim)) { gave_up(&f, "it does not begin"); }
     for (size_t i = 0; i < count; i++) {
         struct figures figures;
         if (strstr(all[i].operation, only) == NULL && strstr(all[i].variant, only) == NULL) {

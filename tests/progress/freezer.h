@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OTHERS 2
+#define OTHERS    2
 #define SUCCESSES 200
 
 struct scene {
@@ -36,7 +36,7 @@ struct scene {
     /* In the victim, after all are through: checks, and takes everything down. */
     void (*finish)(const struct scene *scene);
     /* What the functions above make of it. */
-    size_t capacity, slots, slots_taken, filled, batch, item_size, lost;
+    size_t   capacity, slots, slots_taken, filled, batch, item_size, lost;
     unsigned flags;
 };
 
@@ -58,21 +58,19 @@ int freezer_main(const struct scene *scenes, size_t count, enum verdict wanted, 
 _Noreturn void scene_failed(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define MUST(condition)                                                   \
-    do {                                                                  \
-        if (!(condition)) {                                               \
-            scene_failed(__FILE__, __LINE__, "not true: %s", #condition); \
-        }                                                                 \
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) { scene_failed(__FILE__, __LINE__, "not true: %s", #condition); }        \
     } while (0)
 
-#define MUST_EQ(value, wanted)                                                            \
-    do {                                                                                  \
-        uint64_t must_value = (uint64_t)(value), must_wanted = (uint64_t)(wanted);        \
-        if (must_value != must_wanted) {                                                  \
-            scene_failed(__FILE__, __LINE__, "%s is %llu, not %llu (%s)", #value,         \
-                         (unsigned long long)must_value, (unsigned long long)must_wanted, \
-                         #wanted);                                                        \
-        }                                                                                 \
+#define MUST_EQ(value, wanted)                                                                     \
+    do {                                                                                           \
+        uint64_t must_value = (uint64_t)(value), must_wanted = (uint64_t)(wanted);                 \
+        if (must_value != must_wanted) {                                                           \
+            scene_failed(__FILE__, __LINE__, "%s is %llu, not %llu (%s)", #value,                  \
+                         (unsigned long long)must_value, (unsigned long long)must_wanted,          \
+                         #wanted);                                                                 \
+        }                                                                                          \
     } while (0)
 
 #endif

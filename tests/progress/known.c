@@ -19,17 +19,15 @@ static void *const item = (void *)0x10;
 
 static struct {
     pthread_mutex_t mutex;
-    void *items[RING];
-    unsigned head, tail;
-} locked = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+    void           *items[RING];
+    unsigned        head, tail;
+} locked = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static bool locked_put(void *what)
 {
     pthread_mutex_lock(&locked.mutex);
     bool room = locked.tail - locked.head < RING;
-    if (room) {
-        locked.items[locked.tail++ % RING] = what;
-    }
+    if (room) { locked.items[locked.tail++ % RING] = what; }
     pthread_mutex_unlock(&locked.mutex);
     return room;
 }
@@ -38,9 +36,7 @@ static bool locked_take(void **what)
 {
     pthread_mutex_lock(&locked.mutex);
     bool any = locked.tail != locked.head;
-    if (any) {
-        *what = locked.items[locked.head++ % RING];
-    }
+    if (any) { *what = locked.items[locked.head++ % RING]; }
     pthread_mutex_unlock(&locked.mutex);
     return any;
 }
@@ -48,9 +44,7 @@ static bool locked_take(void **what)
 static void locked_prepare(const struct scene *scene)
 {
     locked.head = locked.tail = 0;
-    for (size_t i = 0; i < scene->filled; i++) {
-        MUST(locked_put(item));
-    }
+    for (size_t i = 0; i < scene->filled; i++) { MUST(locked_put(item)); }
 }
 
 static void locked_write(const struct scene *scene)
@@ -72,31 +66,22 @@ static void locked_other(const struct scene *scene, unsigned who, unsigned turn)
     (void)scene;
     (void)who;
     (void)turn;
-    while (!locked_put(item)) {
-        sched_yield();
-    }
-    while (!locked_take(&what)) {
-        sched_yield();
-    }
+    while (!locked_put(item)) { sched_yield(); }
+    while (!locked_take(&what)) { sched_yield(); }
 }
 
-static void nothing(const struct scene *scene)
-{
-    (void)scene;
-}
+static void nothing(const struct scene *scene) { (void)scene; }
 
 /* ---- ck_ring ---- */
 
 #ifdef HAVE_CK
-static ck_ring_t ring;
+static ck_ring_t        ring;
 static ck_ring_buffer_t slots[RING];
 
 static void ring_prepare(const struct scene *scene)
 {
     ck_ring_init(&ring, RING);
-    for (size_t i = 0; i < scene->filled; i++) {
-        MUST(ck_ring_enqueue_mpmc(&ring, slots, item));
-    }
+    for (size_t i = 0; i < scene->filled; i++) { MUST(ck_ring_enqueue_mpmc(&ring, slots, item)); }
 }
 
 static void ring_write(const struct scene *scene)
@@ -111,44 +96,40 @@ static void ring_other(const struct scene *scene, unsigned who, unsigned turn)
     (void)scene;
     (void)who;
     (void)turn;
-    while (!ck_ring_enqueue_mpmc(&ring, slots, item)) {
-        sched_yield();
-    }
-    while (!ck_ring_dequeue_mpmc(&ring, slots, &what)) {
-        sched_yield();
-    }
+    while (!ck_ring_enqueue_mpmc(&ring, slots, item)) { sched_yield(); }
+    while (!ck_ring_dequeue_mpmc(&ring, slots, &what)) { sched_yield(); }
 }
 #endif
 
 static const struct scene scenes[] = {
-    { .operation = "mutex: put",
-      .variant = "half",
-      .prepare = locked_prepare,
-      .call = locked_write,
-      .other = locked_other,
-      .finish = nothing,
-      .filled = RING / 2 },
-    { .operation = "mutex: take",
-      .variant = "half",
-      .prepare = locked_prepare,
-      .call = locked_read,
-      .other = locked_other,
-      .finish = nothing,
-      .filled = RING / 2 },
+    {.operation = "mutex: put",
+     .variant = "half",
+     .prepare = locked_prepare,
+     .call = locked_write,
+     .other = locked_other,
+     .finish = nothing,
+     .filled = RING / 2},
+    {.operation = "mutex: take",
+     .variant = "half",
+     .prepare = locked_prepare,
+     .call = locked_read,
+     .other = locked_other,
+     .finish = nothing,
+     .filled = RING / 2},
 #ifdef HAVE_CK
-    { .operation = "ck_ring mpmc: enqueue",
-      .variant = "empty",
-      .prepare = ring_prepare,
-      .call = ring_write,
-      .other = ring_other,
-      .finish = nothing },
-    { .operation = "ck_ring mpmc: enqueue",
-      .variant = "half",
-      .prepare = ring_prepare,
-      .call = ring_write,
-      .other = ring_other,
-      .finish = nothing,
-      .filled = RING / 2 },
+    {.operation = "ck_ring mpmc: enqueue",
+     .variant = "empty",
+     .prepare = ring_prepare,
+     .call = ring_write,
+     .other = ring_other,
+     .finish = nothing},
+    {.operation = "ck_ring mpmc: enqueue",
+     .variant = "half",
+     .prepare = ring_prepare,
+     .call = ring_write,
+     .other = ring_other,
+     .finish = nothing,
+     .filled = RING / 2},
 #endif
 };
 

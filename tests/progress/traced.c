@@ -20,8 +20,8 @@ void traced_skip_system(struct traced *traced)
 {
     /* The clock is the kernel's too: it is read in a loop that ends when no tick falls into it,
      * which may be never for who is stepped through it. */
-    static const char *const names[] = { "malloc", "calloc",      "realloc",      "aligned_alloc",
-                                         "free",   "malloc_trim", "clock_gettime" };
+    static const char *const names[] = {"malloc", "calloc",      "realloc",      "aligned_alloc",
+                                        "free",   "malloc_trim", "clock_gettime"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         void *entry = dlsym(RTLD_NEXT, names[i]);
         if (entry != NULL && traced->skipped_count < SKIPPED_MAX) {
@@ -55,18 +55,14 @@ void process_print_threads(pid_t process)
              "syscall and last its stack pointer and where it is: $(cat $t/syscall)\"; done >&2; "
              "grep -F r-xp /proc/%d/maps >&2",
              (int)process, (int)process);
-    if (system(command) != 0) {
-        fprintf(stderr, "freezer: /proc cannot be read\n");
-    }
+    if (system(command) != 0) { fprintf(stderr, "freezer: /proc cannot be read\n"); }
 }
 
 uint64_t process_cpu_time(pid_t process)
 {
-    clockid_t clock;
+    clockid_t       clock;
     struct timespec time;
-    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &time) != 0) {
-        return 0;
-    }
+    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &time) != 0) { return 0; }
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
@@ -75,9 +71,7 @@ char traced_state(pid_t id)
     char path[64], line[256];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)id);
     FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        return '?';
-    }
+    if (file == NULL) { return '?'; }
     const char *read = fgets(line, sizeof line, file);
     fclose(file);
     const char *after_name = read == NULL ? NULL : strrchr(line, ')');
@@ -118,17 +112,11 @@ static void resume(struct traced *traced, bool stepping, int number)
 static int wait_for(struct traced *traced, int flags)
 {
     for (;;) {
-        int status;
+        int   status;
         pid_t id = waitpid(traced->id, &status, __WALL | flags);
-        if (id == 0) {
-            return 0;
-        }
-        if (id < 0 && errno == EINTR) {
-            continue;
-        }
-        if (id < 0) {
-            return -1;
-        }
+        if (id == 0) { return 0; }
+        if (id < 0 && errno == EINTR) { continue; }
+        if (id < 0) { return -1; }
         if (!WIFSTOPPED(status)) {
             if (WIFSIGNALED(status)) {
                 fprintf(stderr, "freezer: the traced thread died of signal %d\n", WTERMSIG(status));
@@ -144,10 +132,7 @@ static int wait_for(struct traced *traced, int flags)
     }
 }
 
-bool traced_wait(struct traced *traced)
-{
-    return wait_for(traced, 0) > 0;
-}
+bool traced_wait(struct traced *traced) { return wait_for(traced, 0) > 0; }
 
 bool traced_seize(struct traced *traced, pid_t id, const char **why)
 {
@@ -163,14 +148,10 @@ bool traced_seize(struct traced *traced, pid_t id, const char **why)
 
 bool traced_interrupt(struct traced *traced)
 {
-    if (ptrace(PTRACE_INTERRUPT, traced->id, NULL, NULL) != 0) {
-        return false;
-    }
+    if (ptrace(PTRACE_INTERRUPT, traced->id, NULL, NULL) != 0) { return false; }
     /* The end of a step may come first: the interruption then comes before the next instruction. */
     bool there = traced_wait(traced);
-    while (there && last_status >> 16 != PTRACE_EVENT_STOP) {
-        there = traced_go(traced);
-    }
+    while (there && last_status >> 16 != PTRACE_EVENT_STOP) { there = traced_go(traced); }
     return there;
 }
 
@@ -178,9 +159,7 @@ static uintptr_t word_of_user(const struct traced *traced, size_t offset)
 {
     errno = 0;
     long word = ptrace(PTRACE_PEEKUSER, traced->id, (void *)offset, NULL);
-    if (errno != 0 && errno != ESRCH) {
-        broken("PTRACE_PEEKUSER");
-    }
+    if (errno != 0 && errno != ESRCH) { broken("PTRACE_PEEKUSER"); }
     return (uintptr_t)word;
 }
 
@@ -194,10 +173,7 @@ static uintptr_t stack_of(const struct traced *traced)
     return word_of_user(traced, offsetof(struct user, regs.rsp));
 }
 
-void traced_release(struct traced *traced)
-{
-    resume(traced, false, 0);
-}
+void traced_release(struct traced *traced) { resume(traced, false, 0); }
 
 bool traced_go(struct traced *traced)
 {
@@ -221,9 +197,7 @@ bool traced_go_to(struct traced *traced, uintptr_t address, bool *there)
         traced->breakpoints = false;
         return true;
     }
-    if (!traced_go(traced)) {
-        return false;
-    }
+    if (!traced_go(traced)) { return false; }
     set_breakpoint(traced, 0, false);
     *there = traced_at(traced) == address;
     return true;
@@ -241,17 +215,11 @@ static bool run_through(struct traced *traced)
     uintptr_t stack = stack_of(traced);
     errno = 0;
     uintptr_t back = (uintptr_t)ptrace(PTRACE_PEEKDATA, traced->id, (void *)stack, NULL);
-    if (errno != 0) {
-        broken("PTRACE_PEEKDATA");
-    }
+    if (errno != 0) { broken("PTRACE_PEEKDATA"); }
     do {
         bool there = false;
-        if (traced->breakpoints && !traced_go_to(traced, back, &there)) {
-            return false;
-        }
-        if (!there && !step(traced)) {
-            return false;
-        }
+        if (traced->breakpoints && !traced_go_to(traced, back, &there)) { return false; }
+        if (!there && !step(traced)) { return false; }
     } while (traced_at(traced) != back || stack_of(traced) <= stack);
     return true;
 }
@@ -259,18 +227,14 @@ static bool run_through(struct traced *traced)
 static bool skips(const struct traced *traced, uintptr_t at)
 {
     for (unsigned i = 0; i < traced->skipped_count; i++) {
-        if (traced->skipped[i] == at) {
-            return true;
-        }
+        if (traced->skipped[i] == at) { return true; }
     }
     return false;
 }
 
 bool traced_step(struct traced *traced)
 {
-    if (!step(traced)) {
-        return false;
-    }
+    if (!step(traced)) { return false; }
     return !skips(traced, traced_at(traced)) || run_through(traced);
 }
 
@@ -279,15 +243,13 @@ bool traced_step_or_sleep(struct traced *traced, bool *stopped)
     resume(traced, true, 0);
     for (unsigned asleep = 0; asleep < ASLEEP;) {
         int result = wait_for(traced, WNOHANG);
-        if (result < 0) {
-            return false;
-        }
+        if (result < 0) { return false; }
         if (result > 0) {
             *stopped = true;
             return !skips(traced, traced_at(traced)) || run_through(traced);
         }
         if (traced_state(traced->id) == 'S') {
-            struct timespec moment = { 0, 1000000 };
+            struct timespec moment = {0, 1000000};
             asleep++;
             nanosleep(&moment, NULL);
         } else {
@@ -312,10 +274,7 @@ bool traced_go(struct traced *traced)
     (void)traced;
     return false;
 }
-bool traced_step(struct traced *traced)
-{
-    return traced_go(traced);
-}
+bool traced_step(struct traced *traced) { return traced_go(traced); }
 bool traced_go_to(struct traced *traced, uintptr_t address, bool *there)
 {
     (void)address;
@@ -327,22 +286,13 @@ uintptr_t traced_at(const struct traced *traced)
     (void)traced;
     return 0;
 }
-bool traced_interrupt(struct traced *traced)
-{
-    return traced_go(traced);
-}
-void traced_release(struct traced *traced)
-{
-    (void)traced;
-}
+bool traced_interrupt(struct traced *traced) { return traced_go(traced); }
+void traced_release(struct traced *traced) { (void)traced; }
 bool traced_step_or_sleep(struct traced *traced, bool *stopped)
 {
     *stopped = false;
     return traced_go(traced);
 }
-bool traced_wait(struct traced *traced)
-{
-    return traced_go(traced);
-}
+bool traced_wait(struct traced *traced) { return traced_go(traced); }
 
 #endif

@@ -15,10 +15,10 @@
 #define SKIPPED_MAX 16
 
 struct traced {
-    pid_t id;
-    bool breakpoints;               /* the hardware's work; without them all is stepped */
+    pid_t     id;
+    bool      breakpoints;          /* the hardware's work; without them all is stepped */
     uintptr_t skipped[SKIPPED_MAX]; /* entries of functions that are run through */
-    unsigned skipped_count;
+    unsigned  skipped_count;
 };
 
 /* Adds the allocator and the clock to what is run through. */

@@ -26,13 +26,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READS 10
-#define STRIDE 64      /* and as often the way is gone */
-#define STEPS_MAX 2000 /* of one way: others may bring work so that it does not come to its sleep */
-#define BLOCKING_MAX 30     /* after so many it is clear */
-#define SPIN_NS 2000000000u /* of CPU time without a read that is done */
-#define QUIET 15            /* looks, 2 ms apart, at which all sleep */
-#define WATCHDOG 120
+#define READS  10
+#define STRIDE 64 /* and as often the way is gone */
+/* of one way: others may bring work so that it does not come to its sleep */
+#define STEPS_MAX    2000
+#define BLOCKING_MAX 30          /* after so many it is clear */
+#define SPIN_NS      2000000000u /* of CPU time without a read that is done */
+#define QUIET        15          /* looks, 2 ms apart, at which all sleep */
+#define WATCHDOG     120
 
 struct board {
     atomic_uint armed;         /* the next call is stopped */
@@ -46,11 +47,11 @@ struct board {
 };
 
 static struct board *board;
-static pid_t process;
+static pid_t         process;
 
 static void futex_sleep(atomic_uint *word, unsigned value, long ns)
 {
-    struct timespec time = { 0, ns };
+    struct timespec time = {0, ns};
     syscall(SYS_futex, word, FUTEX_WAIT, value, ns == 0 ? NULL : &time, NULL, 0);
 }
 
@@ -63,9 +64,7 @@ static void add_and_wake(atomic_uint *word)
 static void await(atomic_uint *word, unsigned value)
 {
     unsigned now;
-    while ((now = atomic_load(word)) != value) {
-        futex_sleep(word, now, 0);
-    }
+    while ((now = atomic_load(word)) != value) { futex_sleep(word, now, 0); }
 }
 
 /* ---- the world ---- */
@@ -104,12 +103,12 @@ static void read_still(void *argument)
 
 static _Noreturn void world(void)
 {
-    async_pool *pool = pool_of(2);
-    async_source source = async_source_range(0, UINT64_MAX / 2);
-    async_reader *still =
-        TASK(pool, .source = &source, .each = stand_still, .max_chunksize = 1, .max_parallel = 1);
+    async_pool   *pool = pool_of(2);
+    async_source  source = async_source_range(0, UINT64_MAX / 2);
+    async_reader *still = TASK(pool, .source = &source, .each = stand_still, .max_chunksize = 1,
+                               .max_parallel = 1);
     async_reader *other = TASK(pool, .source = &source, .each = each_twice, .max_chunksize = 1);
-    thread first;
+    thread        first;
     thread_start(&first, read_still, still);
     uint64_t item, wanted = 0;
     for (unsigned turn = 1;; turn++) {
@@ -120,9 +119,7 @@ static _Noreturn void world(void)
         }
         for (unsigned i = 0; i < READS; i++, wanted += 2) {
             async_status status = async_reader_read(other, &item, 1, NULL, async_forever());
-            if (status != ASYNC_OK || item != wanted) {
-                atomic_store(&board->failed, 3);
-            }
+            if (status != ASYNC_OK || item != wanted) { atomic_store(&board->failed, 3); }
             atomic_fetch_add(&board->reads, 1);
         }
         add_and_wake(&board->done);
@@ -155,9 +152,7 @@ static bool none_runs(void)
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)process);
     DIR *folder = opendir(path);
-    if (folder == NULL) {
-        gave_up("the test's process has ended");
-    }
+    if (folder == NULL) { gave_up("the test's process has ended"); }
     bool none = true;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         none = none && (entry->d_name[0] == '.' ||
@@ -180,13 +175,9 @@ static bool others_finish(unsigned turn)
             reads = moved;
             begun = now;
         }
-        if (now - begun > SPIN_NS) {
-            return false;
-        }
+        if (now - begun > SPIN_NS) { return false; }
         quiet = now == last && none_runs() ? quiet + 1 : 0;
-        if (quiet == QUIET && atomic_load(&board->done) != turn) {
-            return false;
-        }
+        if (quiet == QUIET && atomic_load(&board->done) != turn) { return false; }
         last = now;
     }
     return true;
@@ -194,54 +185,40 @@ static bool others_finish(unsigned turn)
 
 #define WORKERS_MAX 8
 static struct traced workers[WORKERS_MAX];
-static unsigned worker_count;
+static unsigned      worker_count;
 
 /* The worker that stands in the function, at its int3. NULL: it cannot be traced; *why. */
 static struct traced *stopped_worker(const char **why)
 {
-    unsigned id;
+    unsigned       id;
     struct traced *worker = NULL;
-    while ((id = atomic_load(&board->stopped)) == 0) {
-        futex_sleep(&board->stopped, 0, 0);
-    }
+    while ((id = atomic_load(&board->stopped)) == 0) { futex_sleep(&board->stopped, 0, 0); }
     for (unsigned i = 0; i < worker_count; i++) {
-        if (workers[i].id == (pid_t)id) {
-            worker = &workers[i];
-        }
+        if (workers[i].id == (pid_t)id) { worker = &workers[i]; }
     }
     if (worker == NULL) {
-        if (worker_count == WORKERS_MAX) {
-            gave_up("too many workers");
-        }
+        if (worker_count == WORKERS_MAX) { gave_up("too many workers"); }
         worker = &workers[worker_count];
         traced_skip_system(worker);
-        if (!traced_seize(worker, (pid_t)id, why)) {
-            return NULL;
-        }
+        if (!traced_seize(worker, (pid_t)id, why)) { return NULL; }
         worker_count++;
     }
     atomic_store(&board->stopped, 0);
     add_and_wake(&board->seized);
-    if (!traced_wait(worker)) {
-        gave_up("the worker has ended");
-    }
+    if (!traced_wait(worker)) { gave_up("the worker has ended"); }
     return worker;
 }
 
 int main(void)
 {
-    unsigned turns = 0, asked = 0;
-    size_t points = 0, blocking = 0, steps = 0;
+    unsigned    turns = 0, asked = 0;
+    size_t      points = 0, blocking = 0, steps = 0;
     const char *why = "";
-    uint64_t begun = now_ms();
+    uint64_t    begun = now_ms();
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (board == MAP_FAILED) {
-        return 2;
-    }
+    if (board == MAP_FAILED) { return 2; }
     process = fork();
-    if (process == 0) {
-        world();
-    }
+    if (process == 0) { world(); }
     signal(SIGALRM, on_alarm);
     for (unsigned way = 0; way < STRIDE && blocking < BLOCKING_MAX; way++) {
         alarm(WATCHDOG);
@@ -254,17 +231,15 @@ int main(void)
             fprintf(stderr, "skipped: no thread can be traced here: %s\n", why);
             return 77;
         }
-        bool free = true, stopped = true;
-        size_t k = 0;
+        bool      free = true, stopped = true;
+        size_t    k = 0;
         uintptr_t at = 0;
         for (; k < STEPS_MAX && stopped && free; k++) {
             alarm(WATCHDOG);
             at_point = k;
             at = traced_at(worker);
             if (k % STRIDE == way) {
-                while (!none_runs()) {
-                    sleep_us(20);
-                }
+                while (!none_runs()) { sleep_us(20); }
                 atomic_store(&board->must_wait, k == 0);
                 turns++;
                 add_and_wake(&board->go);
@@ -275,9 +250,7 @@ int main(void)
                 gave_up("the worker has ended");
             }
         }
-        if (!stopped && !traced_interrupt(worker)) {
-            gave_up("the worker has ended");
-        }
+        if (!stopped && !traced_interrupt(worker)) { gave_up("the worker has ended"); }
         traced_release(worker);
         if (!free) {
             printf("    blocks after %zu instructions, at ", k - 1);

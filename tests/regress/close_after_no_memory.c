@@ -15,9 +15,7 @@ int main(void)
     async_reader *reader;
     channel_of(&writer, &reader, 0, NULL);
     struct queue_segment *segment = load_relaxed(&channel_of_reader(reader)->queue.tail);
-    while (load_relaxed(&segment->tickets) < SEGMENT_SLOTS) {
-        write_numbers(writer, item++, 1);
-    }
+    while (load_relaxed(&segment->tickets) < SEGMENT_SLOTS) { write_numbers(writer, item++, 1); }
     add_seq_cst(&segment->tickets, ((uint64_t)1 << 31) - 100); /* attempts that failed */
     async_writer_close(writer);
     async_status status = async_reader_read(reader, items, SEGMENT_SLOTS, &got, async_now());

@@ -6,14 +6,14 @@
 #include <stdio.h>
 
 #define ROUNDS 3000
-#define ASKED 64
+#define ASKED  64
 
 int main(void)
 {
     for (unsigned round = 0; round < ROUNDS; round++) {
-        uint64_t items[ASKED + 1];
-        size_t got, rest;
-        async_pool *pool = pool_of(1 + round % 2);
+        uint64_t      items[ASKED + 1];
+        size_t        got, rest;
+        async_pool   *pool = pool_of(1 + round % 2);
         async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_add_one,
                                .max_chunksize = 16, .min_count = ASKED);
         async_reader *b = TASK(pool, .input = a, .max_chunksize = 7);

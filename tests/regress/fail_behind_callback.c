@@ -9,11 +9,9 @@ static void drop_odd(void *items, size_t *count, void *context)
 {
     (void)context;
     uint64_t *all = items;
-    size_t kept = 0;
+    size_t    kept = 0;
     for (size_t i = 0; i < *count; i++) {
-        if (all[i] % 2 == 0) {
-            all[kept++] = all[i];
-        }
+        if (all[i] % 2 == 0) { all[kept++] = all[i]; }
     }
     *count = kept;
 }
@@ -21,10 +19,10 @@ static void drop_odd(void *items, size_t *count, void *context)
 int main(void)
 {
     for (unsigned n = 0; n <= 1; n++) {
-        ledger seen;
-        probe above = { .lost = &seen }, fails = { .fail_value = 24, .code = 7 };
-        uint64_t items[100];
-        size_t got;
+        ledger      seen;
+        probe       above = {.lost = &seen}, fails = {.fail_value = 24, .code = 7};
+        uint64_t    items[100];
+        size_t      got;
         async_error error;
         async_pool *pool = pool_of(n);
         ledger_make(&seen, 200);
@@ -33,8 +31,8 @@ int main(void)
         if (async_reader_set_post(a, drop_odd, NULL, NULL, NULL) != ASYNC_OK) {
             give_up("no callback");
         }
-        async_reader *b =
-            TASK(pool, .input = a, .batch = batch_copy, .max_chunksize = 10, .context = &fails);
+        async_reader *b = TASK(pool, .input = a, .batch = batch_copy, .max_chunksize = 10,
+                               .context = &fails);
         async_reader_release(a);
         async_status status = async_reader_read(b, items, 100, &got, async_forever());
         async_task_error(async_reader_task(b), &error);
@@ -43,9 +41,7 @@ int main(void)
         /* 0 to 18 came, 20 and 22 or none of them; 24 was read, 26 and 28 were left; those behind
          * them came from no run of that chunk. */
         bool ok = status == ASYNC_FAILED && got >= 10 && error.item >= 20 && error.item < 30;
-        for (uint64_t odd = 1; odd < 30; odd += 2) {
-            ok = ok && atomic_load(&seen.seen[odd]) == 0;
-        }
+        for (uint64_t odd = 1; odd < 30; odd += 2) { ok = ok && atomic_load(&seen.seen[odd]) == 0; }
         ok = ok && ledger_count(&seen, 26, 27, 1) == 1 && ledger_count(&seen, 28, 29, 1) == 1;
         ok = ok && ledger_count(&seen, 0, 26, 0) == 26;
         if (!ok) {

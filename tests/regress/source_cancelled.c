@@ -5,14 +5,12 @@
 #include <stdio.h>
 
 static async_reader *self;
-static async_pool *pool;
+static async_pool   *pool;
 
 static int give_and_end(void *items, size_t count, size_t *got, void *context)
 {
     probe *p = context;
-    for (; *got < count && *got < 10; ++*got) {
-        ((uint64_t *)items)[*got] = *got;
-    }
+    for (; *got < count && *got < 10; ++*got) { ((uint64_t *)items)[*got] = *got; }
     atomic_fetch_add(&p->items, *got);
     async_status status = p->code == 0 ? async_task_cancel(async_reader_task(self))
                                        : async_pool_remove_task(pool, async_reader_task(self));
@@ -23,10 +21,10 @@ int main(void)
 {
     for (unsigned n = 0; n <= 2; n++) {
         for (int removes = 0; removes <= 1; removes++) {
-            probe p = { .code = removes };
+            probe        p = {.code = removes};
             async_source source = async_source_from(give_and_end, &p, sizeof(uint64_t));
-            uint64_t items[10];
-            size_t got;
+            uint64_t     items[10];
+            size_t       got;
             pool = pool_of(n);
             self = TASK(pool, .source = &source, .context = &p, .discard = probe_discard);
             async_status status = async_reader_read(self, items, 10, &got, async_forever());

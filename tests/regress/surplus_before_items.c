@@ -21,8 +21,7 @@ Test(regress, surplus_before_items, .timeout = 120)
         async_reader *reader = TASK(pool, .source = range_of(0, 100), .emit = emit_pair,
                                     .context = p, .item_size = sizeof(uint64_t));
         CHECK_READ(reader, items, 10, async_forever(), ASYNC_OK, 10);
-        while (async_reader_ready(reader) != 10) {
-        }
+        while (async_reader_ready(reader) != 10) {}
         CHECK_READ(reader, items, 10, async_forever(), ASYNC_OK, 10);
         CHECK_READ(reader, items, 3, async_forever(), ASYNC_OK, 3);
         CHECK_EQ(atomic_load(&p->calls), 2);

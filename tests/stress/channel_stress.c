@@ -19,38 +19,38 @@
 #include <time.h>
 
 #define THREADS_MAX 32
-#define ITEM_MAX 64
-#define BATCH_MAX 200
+#define ITEM_MAX    64
+#define BATCH_MAX   200
 #define NUMBER_BITS 40
 
-#define EXPECT(condition)                                                                 \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ")\n", \
-                    __FILE__, __LINE__, #condition, seed, round_number);                  \
-            abort();                                                                      \
-        }                                                                                 \
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ")\n",         \
+                    __FILE__, __LINE__, #condition, seed, round_number);                           \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 static uint64_t seed, round_number;
 
 struct side {
-    pthread_t    thread;
-    unsigned     index;
-    uint64_t     random;
+    pthread_t     thread;
+    unsigned      index;
+    uint64_t      random;
     async_writer *writer;
     async_reader *reader;
-    uint64_t     budget;            /* items to write; items to read before leaving */
-    uint64_t     items;             /* accepted, or read */
-    uint64_t     sums[THREADS_MAX]; /* of each writer's numbers */
-    uint64_t     next[THREADS_MAX]; /* each writer's least number that may come */
+    uint64_t      budget;            /* items to write; items to read before leaving */
+    uint64_t      items;             /* accepted, or read */
+    uint64_t      sums[THREADS_MAX]; /* of each writer's numbers */
+    uint64_t      next[THREADS_MAX]; /* each writer's least number that may come */
 };
 
-static struct side   writers[THREADS_MAX], readers[THREADS_MAX];
-static unsigned      writer_count, reader_count;
-static size_t        item_size, batch_max;
-static bool          bounded;
-static atomic_uint   released;
+static struct side          writers[THREADS_MAX], readers[THREADS_MAX];
+static unsigned             writer_count, reader_count;
+static size_t               item_size, batch_max;
+static bool                 bounded;
+static atomic_uint          released;
 static atomic_uint_fast64_t discarded, discarded_sums[THREADS_MAX];
 
 static uint64_t now_ns(void)
@@ -106,16 +106,20 @@ static void release(void *context)
 static async_wait some_wait(uint64_t *random)
 {
     switch (below(random, 5)) {
-    case 0: return async_now();
-    case 1: return async_per_item_ms(below(random, 3));
-    case 2: return async_within_ms(below(random, 3));
-    default: return async_forever();
+    case 0:
+        return async_now();
+    case 1:
+        return async_per_item_ms(below(random, 3));
+    case 2:
+        return async_within_ms(below(random, 3));
+    default:
+        return async_forever();
     }
 }
 
 static void *writer_main(void *argument)
 {
-    struct side *side = argument;
+    struct side  *side = argument;
     unsigned char batch[BATCH_MAX * ITEM_MAX];
     while (side->items < side->budget) {
         size_t most = below(&side->random, 2) == 0 ? 1 : batch_max, written;
@@ -123,7 +127,7 @@ static void *writer_main(void *argument)
         for (size_t i = 0; i < count; i++) {
             make(batch + i * item_size, side->index, side->items + i);
         }
-        async_wait wait = some_wait(&side->random);
+        async_wait   wait = some_wait(&side->random);
         async_status status = async_writer_write(side->writer, batch, count, &written, wait);
         EXPECT(written <= count && (status == ASYNC_OK) == (written == count));
         for (size_t i = 0; i < written; i++) { side->sums[side->index] += weight(side->items + i); }
@@ -140,11 +144,11 @@ static void *writer_main(void *argument)
 
 static void *reader_main(void *argument)
 {
-    struct side *side = argument;
+    struct side  *side = argument;
     unsigned char batch[BATCH_MAX * ITEM_MAX];
     while (side->items < side->budget) {
-        size_t count = 1 + below(&side->random, (uint32_t)batch_max), got;
-        async_wait wait = some_wait(&side->random);
+        size_t       count = 1 + below(&side->random, (uint32_t)batch_max), got;
+        async_wait   wait = some_wait(&side->random);
         async_status status = async_reader_read(side->reader, batch, count, &got, wait);
         EXPECT(got <= count && (status == ASYNC_OK) == (got == count));
         for (size_t i = 0; i < got; i++) {
@@ -171,13 +175,15 @@ static void round_run(unsigned threads, bool abandon)
     for (int i = 0; i < 4; i++) { below(&random, 2); }
     writer_count = 1 + below(&random, threads);
     reader_count = 1 + below(&random, threads);
-    static const size_t sizes[] = { 8, 8, 8, 12, 24, 40, 64 };
+    static const size_t sizes[] = {8, 8, 8, 12, 24, 40, 64};
     item_size = sizes[below(&random, sizeof sizes / sizeof sizes[0])];
     batch_max = 1 + below(&random, below(&random, 2) == 0 ? 4 : BATCH_MAX);
     bounded = below(&random, 2) == 0;
     async_channel_options options = {
         .capacity = bounded ? 1 + below(&random, below(&random, 2) == 0 ? 3 : 500) : 0,
-        .discard = discard, .release = release, .context = &released };
+        .discard = discard,
+        .release = release,
+        .context = &released};
     atomic_store(&released, 0);
     atomic_store(&discarded, 0);
     for (unsigned i = 0; i < THREADS_MAX; i++) { atomic_store(&discarded_sums[i], 0); }
@@ -188,23 +194,25 @@ static void round_run(unsigned threads, bool abandon)
     EXPECT(async_channel_create(&writer, &reader, item_size, &options) == ASYNC_OK);
     bool close = !abandon && below(&random, 2) == 0;
     for (unsigned i = 0; i < reader_count; i++) {
-        readers[i] = (struct side){ .index = i, .random = random + 1000 + i,
-                                    .reader = async_reader_retain(reader),
-                                    .budget = abandon ? below(&random, 3000) : UINT64_MAX };
+        readers[i] = (struct side){.index = i,
+                                   .random = random + 1000 + i,
+                                   .reader = async_reader_retain(reader),
+                                   .budget = abandon ? below(&random, 3000) : UINT64_MAX};
         EXPECT(pthread_create(&readers[i].thread, NULL, reader_main, &readers[i]) == 0);
     }
     for (unsigned i = 0; i < writer_count; i++) {
-        writers[i] = (struct side){ .index = i, .random = random + i,
-                                    .writer = async_writer_retain(writer),
-                                    .budget = abandon || close ? 20000 : 2000 };
+        writers[i] = (struct side){.index = i,
+                                   .random = random + i,
+                                   .writer = async_writer_retain(writer),
+                                   .budget = abandon || close ? 20000 : 2000};
         EXPECT(pthread_create(&writers[i].thread, NULL, writer_main, &writers[i]) == 0);
     }
     async_reader_release(reader);
     if (close) {
-        struct timespec pause = { 0, below(&random, 2000000) };
+        struct timespec pause = {0, below(&random, 2000000)};
         nanosleep(&pause, NULL);
         EXPECT(async_writer_close(writer) == ASYNC_OK && async_writer_closed(writer));
-        size_t written;
+        size_t        written;
         unsigned char item[ITEM_MAX];
         make(item, 0, 0);
         EXPECT(async_writer_write(writer, item, 1, &written, async_forever()) == ASYNC_CLOSED);
@@ -228,7 +236,7 @@ static void round_run(unsigned threads, bool abandon)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 1;
+    double   seconds = argc > 1 ? atof(argv[1]) : 1;
     unsigned threads = argc > 2 ? (unsigned)atoi(argv[2]) : 4;
     seed = argc > 3 ? strtoull(argv[3], NULL, 0) : now_ns();
     if (threads < 1) { threads = 1; }

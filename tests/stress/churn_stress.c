@@ -16,7 +16,7 @@ typedef enum work { EACH, BATCH, FILTER, PAIR, PASS, WORKS } work;
 typedef struct node {
     uint64_t             number;
     work                 kind;
-    bool                 source;   /* its inputs come from a source, and bear no number */
+    bool                 source;    /* its inputs come from a source, and bear no number */
     uint64_t             next, end; /* of the source's function */
     atomic_uint          drawing;
     atomic_uint_fast64_t made;
@@ -46,15 +46,13 @@ typedef struct player {
 
 /* ---- items ---- */
 
-static uint64_t item_of(node *n, uint64_t at)
-{
-    return (n->number + 1) << 32 | at;
-}
+static uint64_t item_of(node *n, uint64_t at) { return (n->number + 1) << 32 | at; }
 
 static void settle(const void *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        uint64_t item = ((const uint64_t *)items)[i], number = (item >> 32) - 1, at = item & UINT32_MAX;
+        uint64_t item = ((const uint64_t *)items)[i], number = (item >> 32) - 1,
+                 at = item & UINT32_MAX;
         MUST(number < NODES && nodes[number] != NULL && at < MADE_MAX);
         if (atomic_fetch_add(&nodes[number]->seen[at], 1) != 0) {
             stress_failed(__FILE__, __LINE__, "item %llu of node %llu is there twice",
@@ -93,9 +91,7 @@ static void release(void *context)
 static int do_each(const void *in, void *out, void *context)
 {
     node *n = context;
-    if (!n->source) {
-        settle(in, 1);
-    }
+    if (!n->source) { settle(in, 1); }
     return make(n, out) ? 0 : 77;
 }
 
@@ -103,12 +99,8 @@ static int do_batch(const void *in, void *out, size_t count, size_t *done, void 
 {
     node *n = context;
     for (*done = 0; *done < count; ++*done) {
-        if (!n->source) {
-            settle((const uint64_t *)in + *done, 1);
-        }
-        if (!make(n, (uint64_t *)out + *done)) {
-            return 77;
-        }
+        if (!n->source) { settle((const uint64_t *)in + *done, 1); }
+        if (!make(n, (uint64_t *)out + *done)) { return 77; }
     }
     return 0;
 }
@@ -118,9 +110,7 @@ static int do_emit(const void *in, size_t count, size_t *done, async_emitter *ou
     node *n = context;
     for (*done = 0; *done < count; ++*done) {
         uint64_t item = ((const uint64_t *)in)[*done];
-        if (!n->source) {
-            settle(&item, 1);
-        }
+        if (!n->source) { settle(&item, 1); }
         unsigned copies = n->kind == PAIR ? (unsigned)(item % 3) : (unsigned)(item % 2);
         for (uint64_t made; copies > 0 && make(n, &made); copies--) {
             MUST_STATUS(async_emit(out, &made, 1), ASYNC_OK);
@@ -133,9 +123,7 @@ static int next(void *items, size_t count, size_t *got, void *context)
 {
     node *n = context;
     MUST(atomic_fetch_add(&n->drawing, 1) == 0);
-    while (*got < count && n->next < n->end) {
-        ((uint64_t *)items)[(*got)++] = n->next++;
-    }
+    while (*got < count && n->next < n->end) { ((uint64_t *)items)[(*got)++] = n->next++; }
     atomic_fetch_sub(&n->drawing, 1);
     return 0;
 }
@@ -176,13 +164,13 @@ static void fill(slot *s, async_reader *reader, async_writer *writer)
 static void add_channel(dice *d)
 {
     slot *s = new_slot();
-    if (s == NULL) {
-        return;
-    }
+    if (s == NULL) { return; }
     async_reader         *reader;
     async_writer         *writer;
-    async_channel_options options = { .capacity = PICK(d, 0, 1, 10, 300), .discard = discard,
-                                      .release = release, .context = s->node };
+    async_channel_options options = {.capacity = PICK(d, 0, 1, 10, 300),
+                                     .discard = discard,
+                                     .release = release,
+                                     .context = s->node};
     MUST_STATUS(async_channel_create(&writer, &reader, sizeof(uint64_t), &options), ASYNC_OK);
     fill(s, reader, writer);
 }
@@ -190,15 +178,13 @@ static void add_channel(dice *d)
 static void add_task(dice *d, async_reader *input)
 {
     slot *s = new_slot();
-    if (s == NULL) {
-        return;
-    }
+    if (s == NULL) { return; }
     node *n = s->node;
     n->source = input == NULL;
     n->kind = (work)roll(d, input == NULL ? PASS : WORKS);
     n->end = roll(d, 6000);
-    async_source       sources[2] = { async_source_range(0, n->end),
-                                      async_source_from(next, n, sizeof(uint64_t)) };
+    async_source       sources[2] = {async_source_range(0, n->end),
+                                     async_source_from(next, n, sizeof(uint64_t))};
     async_task_options options = {
         .name = "churned",
         .source = input == NULL ? &sources[roll(d, 2)] : NULL,
@@ -279,9 +265,7 @@ static void write_some(dice *d, slot *s, async_writer *writer)
     size_t   count = 1 + roll(d, 100), written = 0;
     /* The numbers of what was refused are used no more, and count as settled. */
     for (size_t i = 0; i < count; i++) {
-        if (!make(s->node, &items[i])) {
-            count = i;
-        }
+        if (!make(s->node, &items[i])) { count = i; }
     }
     async_status status = async_writer_write(writer, items, count, &written, short_wait(d));
     MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT || status == ASYNC_CLOSED);
@@ -313,9 +297,7 @@ static void touch(player *p, async_reader *reader)
     async_status status;
     switch (roll(d, 20)) {
     case 0:
-        if (one_in(d, 4)) {
-            MUST_STATUS(async_reader_cancel(reader), ASYNC_OK);
-        }
+        if (one_in(d, 4)) { MUST_STATUS(async_reader_cancel(reader), ASYNC_OK); }
         break;
     case 1:
         if (task != NULL && one_in(d, 2)) {
@@ -362,9 +344,7 @@ static void touch_writer(dice *d)
     pthread_mutex_lock(&s->mutex);
     async_writer *writer = async_writer_retain(s->writer);
     pthread_mutex_unlock(&s->mutex);
-    if (writer == NULL) {
-        return;
-    }
+    if (writer == NULL) { return; }
     if (one_in(d, 30)) {
         MUST_STATUS(async_writer_close(writer), ASYNC_OK);
         MUST(async_writer_closed(writer));
@@ -397,14 +377,10 @@ static void play(void *arg)
             MUST_STATUS(async_pool_set_size(pools[roll(d, POOLS)], roll(d, 5)), ASYNC_OK);
             break;
         case 1:
-            if (one_in(d, 3)) {
-                drop_one(any_slot(d));
-            }
+            if (one_in(d, 3)) { drop_one(any_slot(d)); }
             break;
         case 2:
-            if (one_in(d, 20)) {
-                MUST_STATUS(async_pool_cancel(pools[roll(d, POOLS)]), ASYNC_OK);
-            }
+            if (one_in(d, 20)) { MUST_STATUS(async_pool_cancel(pools[roll(d, POOLS)]), ASYNC_OK); }
             break;
         case 3:
             add_task(d, NULL);
@@ -415,9 +391,7 @@ static void play(void *arg)
             break;
         default: {
             async_reader *reader = any_reader(d);
-            if (reader != NULL) {
-                touch(p, reader);
-            }
+            if (reader != NULL) { touch(p, reader); }
             async_reader_release(reader);
             break;
         }
@@ -437,13 +411,11 @@ static void check(void)
         }
         size_t lost = 0, made = atomic_load(&n->made);
         for (size_t at = 0; at < made; at++) {
-            if (atomic_load(&n->seen[at]) == 0) {
-                lost++;
-            }
+            if (atomic_load(&n->seen[at]) == 0) { lost++; }
         }
         if (lost > 0) {
-            stress_failed(__FILE__, __LINE__, "%zu of %zu items of node %u (kind %d%s) are lost", lost,
-                          made, i, (int)n->kind, n->source ? ", a source" : "");
+            stress_failed(__FILE__, __LINE__, "%zu of %zu items of node %u (kind %d%s) are lost",
+                          lost, made, i, (int)n->kind, n->source ? ", a source" : "");
         }
         free(n);
         nodes[i] = NULL;
@@ -452,46 +424,35 @@ static void check(void)
 
 static void play_round(const stress *s)
 {
-    dice d = { .state = s->seed };
+    dice d = {.state = s->seed};
     for (unsigned i = 0; i < POOLS; i++) {
-        async_pool_options options = { .name = "churn", .readers_help = one_in(&d, 2) };
+        async_pool_options options = {.name = "churn", .readers_help = one_in(&d, 2)};
         MUST_STATUS(async_pool_create(&pools[i], roll(&d, 4), &options), ASYNC_OK);
     }
     atomic_store(&used, 0);
-    for (unsigned i = 2 + roll(&d, 3); i > 0; i--) {
-        add_channel(&d);
-    }
-    for (unsigned i = 2 + roll(&d, 4); i > 0; i--) {
-        add_task(&d, NULL);
-    }
+    for (unsigned i = 2 + roll(&d, 3); i > 0; i--) { add_channel(&d); }
+    for (unsigned i = 2 + roll(&d, 4); i > 0; i--) { add_task(&d, NULL); }
     for (unsigned i = 2 + roll(&d, 10); i > 0; i--) {
         async_reader *input = any_reader(&d);
         add_task(&d, input);
         async_reader_release(input);
     }
-    bool     destroy_first = one_in(&d, 3);
-    player  *players = calloc(s->threads, sizeof *players);
+    bool    destroy_first = one_in(&d, 3);
+    player *players = calloc(s->threads, sizeof *players);
     MUST(players != NULL);
     for (unsigned i = 0; i < s->threads; i++) {
         players[i].dice.state = dice_next(&d);
         thread_start(&players[i].thread, play, &players[i]);
     }
-    for (unsigned i = 0; i < s->threads; i++) {
-        pthread_join(players[i].thread.id, NULL);
-    }
-    for (unsigned i = 0; i < NODES && !destroy_first; i++) {
-        drop_one(&slots[i]);
-    }
+    for (unsigned i = 0; i < s->threads; i++) { pthread_join(players[i].thread.id, NULL); }
+    for (unsigned i = 0; i < NODES && !destroy_first; i++) { drop_one(&slots[i]); }
     for (unsigned i = 0; i < POOLS; i++) {
-        if (!destroy_first) {
-            MUST(async_pool_num_tasks(pools[i]) == 0);
-        }
+        if (!destroy_first) { MUST(async_pool_num_tasks(pools[i]) == 0); }
         stress_moves(1);
-        MUST_STATUS(async_pool_destroy(pools[i], one_in(&d, 2) ? ASYNC_DRAIN : ASYNC_DROP), ASYNC_OK);
+        MUST_STATUS(async_pool_destroy(pools[i], one_in(&d, 2) ? ASYNC_DRAIN : ASYNC_DROP),
+                    ASYNC_OK);
     }
-    for (unsigned i = 0; i < NODES; i++) {
-        drop_one(&slots[i]);
-    }
+    for (unsigned i = 0; i < NODES; i++) { drop_one(&slots[i]); }
     for (unsigned i = 0; i < s->threads; i++) {
         for (unsigned v = 0; v < VIEWS; v++) {
             MUST_STATUS(async_view_return(&players[i].views[v]), ASYNC_OK);
@@ -505,12 +466,8 @@ int main(int argc, char **argv)
 {
     stress s;
     stress_start(&s, "churn_stress", 3, argc, argv);
-    for (unsigned i = 0; i < NODES; i++) {
-        pthread_mutex_init(&slots[i].mutex, NULL);
-    }
-    while (stress_next(&s)) {
-        play_round(&s);
-    }
+    for (unsigned i = 0; i < NODES; i++) { pthread_mutex_init(&slots[i].mutex, NULL); }
+    while (stress_next(&s)) { play_round(&s); }
     stress_end(&s);
     return 0;
 }

@@ -22,16 +22,16 @@
 #include <unistd.h>
 
 #define THREADS_MAX 64
-#define JOBS 20000 /* of a round */
-#define PATIENCE 120 /* seconds without a finished round */
+#define JOBS        20000 /* of a round */
+#define PATIENCE    120   /* seconds without a finished round */
 
-#define EXPECT(condition)                                                                       \
-    do {                                                                                        \
-        if (!(condition)) {                                                                     \
-            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ", %s)\n",  \
-                    __FILE__, __LINE__, #condition, seed, round_number, modes[mode]);           \
-            abort();                                                                            \
-        }                                                                                       \
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ", %s)\n",     \
+                    __FILE__, __LINE__, #condition, seed, round_number, modes[mode]);              \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 enum mode { ONE, MIXED, GROW, LAP, MODES };
@@ -69,7 +69,7 @@ static void thief_main(void *argument)
     struct thief *thief = argument;
     add_relaxed(&started, 1);
     for (;;) {
-        bool last = load_acquire(&over);
+        bool  last = load_acquire(&over);
         void *found = NULL;
         switch (deque_steal(&deque, &found)) {
         case DEQUE_TAKEN:
@@ -139,10 +139,10 @@ static uint64_t own(struct rng *rng)
 
 static void play(unsigned thieves, uint64_t totals[3])
 {
-    static const int64_t presets[] = {0, INT32_MAX - 1000, (int64_t)UINT32_MAX - 1000,
-                                      INT64_MAX - 1, INT64_MAX - 1000, -1000};
+    static const int64_t presets[] = {
+        0, INT32_MAX - 1000, (int64_t)UINT32_MAX - 1000, INT64_MAX - 1, INT64_MAX - 1000, -1000};
     static struct thief all[THREADS_MAX];
-    struct rng rng;
+    struct rng          rng;
     rng_seed(&rng, seed * 7919 + round_number);
     mode = (enum mode)(round_number % MODES);
 
@@ -186,7 +186,7 @@ static void hangs(int signal)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 1;
+    double   seconds = argc > 1 ? atof(argv[1]) : 1;
     unsigned threads = argc > 2 ? (unsigned)atoi(argv[2]) : 3;
     seed = argc > 3 ? strtoull(argv[3], NULL, 0) : os_now_ns();
     if (threads < 1 || threads > THREADS_MAX) { threads = 3; }

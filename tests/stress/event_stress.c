@@ -26,17 +26,17 @@
 #include <string.h>
 
 #define THREADS_MAX 64
-#define MS UINT64_C(1000000)
-#define ROUND (20 * MS)
-#define PATIENCE (20000 * MS) /* without a permit taken */
+#define MS          UINT64_C(1000000)
+#define ROUND       (20 * MS)
+#define PATIENCE    (20000 * MS) /* without a permit taken */
 
-#define EXPECT(condition)                                                                      \
-    do {                                                                                       \
-        if (!(condition)) {                                                                    \
-            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ", %s)\n", \
-                    __FILE__, __LINE__, #condition, seed, round_number, modes[mode]);          \
-            abort();                                                                           \
-        }                                                                                      \
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ", %s)\n",     \
+                    __FILE__, __LINE__, #condition, seed, round_number, modes[mode]);              \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 enum mode { MEET, PASS, MANY, BURST, HASTY, MODES };
@@ -67,7 +67,7 @@ static shared_u64    moves;    /* permits taken: for the watchdog */
 static bool try_take(struct player *player)
 {
     shared_i64 *word = &player->mine->permits;
-    int64_t permits = load_relaxed(word);
+    int64_t     permits = load_relaxed(word);
     do {
         if (permits == 0) { return false; }
     } while (!cas_relaxed(word, &permits, permits - 1));
@@ -83,7 +83,7 @@ static bool take(struct player *player, uint64_t deadline)
     for (;;) {
         if (mode != MEET && try_take(player)) { return true; }
         uint32_t key = event_prepare(event);
-        bool got = try_take(player);
+        bool     got = try_take(player);
         if (got || load_relaxed(&finished)) {
             event_cancel(event);
             return got;
@@ -221,8 +221,8 @@ static void watch(unsigned count)
                     i, load_relaxed(&gates[i].permits), load_relaxed(&gates[i].event.waiters),
                     load_relaxed(&gates[i].event.epoch));
         }
-        fprintf(stderr, "no permit is taken (seed %" PRIu64 ", round %" PRIu64 ", %s)\n",
-                seed, round_number, modes[mode]);
+        fprintf(stderr, "no permit is taken (seed %" PRIu64 ", round %" PRIu64 ", %s)\n", seed,
+                round_number, modes[mode]);
         abort();
     }
 }
@@ -279,7 +279,7 @@ static void play_round(unsigned threads, uint64_t totals[3])
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 1;
+    double   seconds = argc > 1 ? atof(argv[1]) : 1;
     unsigned threads = argc > 2 ? (unsigned)atoi(argv[2]) : 4;
     seed = argc > 3 ? strtoull(argv[3], NULL, 0) : os_now_ns();
     if (threads < 2 || threads > THREADS_MAX) { threads = 4; }

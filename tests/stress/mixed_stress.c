@@ -24,15 +24,15 @@ typedef struct reader_of {
     thread        thread;
     dice          dice;
     async_reader *reader;
-    bool          ordered;  /* each writer's numbers rise */
-    uint64_t     *last;     /* of each writer, + 1 */
+    bool          ordered; /* each writer's numbers rise */
+    uint64_t     *last;    /* of each writer, + 1 */
 } reader_of;
 
 static struct {
-    unsigned     writers;
-    uint64_t     most;  /* items of a writer */
+    unsigned      writers;
+    uint64_t      most; /* items of a writer */
     atomic_uchar *seen; /* writers * most */
-    atomic_uint  released;
+    atomic_uint   released;
 } world;
 
 static void note_items(reader_of *r, const void *items, size_t count)
@@ -110,20 +110,14 @@ static void write_items(void *arg)
     uint64_t   items[200];
     for (uint64_t at = 0; at < w->count;) {
         size_t count = 1 + roll(d, (unsigned)PICK(d, 1, 4, 200)), written = 0;
-        if (count > w->count - at) {
-            count = w->count - at;
-        }
-        for (size_t i = 0; i < count; i++) {
-            items[i] = w->number << 32 | (at + i);
-        }
+        if (count > w->count - at) { count = w->count - at; }
+        for (size_t i = 0; i < count; i++) { items[i] = w->number << 32 | (at + i); }
         async_status status = async_writer_write(w->writer, items, count, &written, any_wait(d));
         MUST(status == ASYNC_TIMEOUT || status == ASYNC_OK);
         MUST((status == ASYNC_OK) == (written == count));
         at += written;
         stress_moves(written);
-        if (status == ASYNC_TIMEOUT || one_in(d, 100)) {
-            sleep_us(20);
-        }
+        if (status == ASYNC_TIMEOUT || one_in(d, 100)) { sleep_us(20); }
     }
     async_writer_release(w->writer);
 }
@@ -148,7 +142,8 @@ static bool read_once(reader_of *r)
     }
     if (one_in(d, 100)) {
         void *all = NULL;
-        status = async_reader_read_all(r->reader, &all, &got, one_in(d, 2) ? async_forever() : any_wait(d));
+        status = async_reader_read_all(r->reader, &all, &got,
+                                       one_in(d, 2) ? async_forever() : any_wait(d));
         MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT);
         note_items(r, all, got);
         async_free(all);
@@ -170,8 +165,7 @@ static bool read_once(reader_of *r)
 static void read_items(void *arg)
 {
     reader_of *r = arg;
-    while (read_once(r)) {
-    }
+    while (read_once(r)) {}
     async_reader_release(r->reader);
 }
 
@@ -181,8 +175,8 @@ typedef struct end {
     bool          ordered, taken;
 } end;
 
-static void add_task(dice *d, async_pool *pool, end *ends, unsigned first, unsigned count, end *made,
-                     unsigned inputs)
+static void add_task(dice *d, async_pool *pool, end *ends, unsigned first, unsigned count,
+                     end *made, unsigned inputs)
 {
     end               *input = &ends[first + roll(d, count)];
     bool               ordered = one_in(d, 2);
@@ -225,16 +219,17 @@ static void add_task(dice *d, async_pool *pool, end *ends, unsigned first, unsig
 
 static void play(const stress *s)
 {
-    dice        d = { .state = s->seed };
+    dice        d = {.state = s->seed};
     async_pool *first = NULL, *second = NULL;
-    unsigned    sizes[2] = { roll(&d, 5), roll(&d, 5) };
+    unsigned    sizes[2] = {roll(&d, 5), roll(&d, 5)};
     for (unsigned i = 0; i < 2; i++) {
-        async_pool_options options = { .name = "mixed", .readers_help = one_in(&d, 2) };
+        async_pool_options options = {.name = "mixed", .readers_help = one_in(&d, 2)};
         MUST_STATUS(async_pool_create(i == 0 ? &first : &second, sizes[i], &options), ASYNC_OK);
     }
     unsigned channels = 1 + roll(&d, CHANNELS), firsts = roll(&d, FIRST + 1);
-    unsigned seconds = firsts == 0 ? 0 : roll(&d, SECOND + 1), ends_count = channels + firsts + seconds;
-    end      ends[ENDS] = { { 0 } };
+    unsigned seconds = firsts == 0 ? 0 : roll(&d, SECOND + 1),
+             ends_count = channels + firsts + seconds;
+    end        ends[ENDS] = {{0}};
     writer_of *writers = calloc(channels * s->threads, sizeof *writers);
     reader_of *readers = calloc((size_t)ends_count * s->threads, sizeof *readers);
     MUST(writers != NULL && readers != NULL);
@@ -243,10 +238,10 @@ static void play(const stress *s)
     atomic_store(&world.released, 0);
     for (unsigned i = 0; i < channels; i++) {
         async_writer         *writer;
-        async_channel_options options = { .capacity = PICK(&d, 0, 0, 1, 2, 10, 200),
-                                          .discard = discard,
-                                          .release = release };
-        MUST_STATUS(async_channel_create(&writer, &ends[i].reader, sizeof(uint64_t), &options), ASYNC_OK);
+        async_channel_options options = {
+            .capacity = PICK(&d, 0, 0, 1, 2, 10, 200), .discard = discard, .release = release};
+        MUST_STATUS(async_channel_create(&writer, &ends[i].reader, sizeof(uint64_t), &options),
+                    ASYNC_OK);
         ends[i].ordered = true;
         for (unsigned n = 1 + roll(&d, s->threads); n > 0; n--) {
             writer_of *w = &writers[world.writers];
@@ -265,23 +260,19 @@ static void play(const stress *s)
     }
     world.seen = calloc(world.writers * world.most, sizeof *world.seen);
     MUST(world.seen != NULL);
-    stress_note("N = %u and %u, %u channels, %u and %u tasks, %u writers of up to %zu items", sizes[0],
-                sizes[1], channels, firsts, seconds, world.writers, (size_t)world.most);
+    stress_note("N = %u and %u, %u channels, %u and %u tasks, %u writers of up to %zu items",
+                sizes[0], sizes[1], channels, firsts, seconds, world.writers, (size_t)world.most);
 
     /* Ends that feed a task may have readers of their own as well; the others must. */
     unsigned count = 0;
     for (unsigned i = 0; i < ends_count; i++) {
-        if (ends[i].taken && !one_in(&d, 4)) {
-            continue;
-        }
+        if (ends[i].taken && !one_in(&d, 4)) { continue; }
         unsigned n = one_in(&d, 2) ? 1 : 1 + roll(&d, s->threads);
         for (unsigned r = 0; r < n; r++) {
             reader_of *reader = &readers[count++];
             reader->reader = async_reader_retain(ends[i].reader);
             reader->ordered = ends[i].ordered; /* also one of several: FIFO */
-            if (i >= channels) {
-                reader->ordered = ends[i].ordered && n == 1 && !ends[i].taken;
-            }
+            if (i >= channels) { reader->ordered = ends[i].ordered && n == 1 && !ends[i].taken; }
             reader->dice.state = dice_next(&d);
             reader->last = calloc(world.writers, sizeof *reader->last);
             MUST(reader->last != NULL);
@@ -299,18 +290,14 @@ static void play(const stress *s)
             ends[i].reader = NULL;
         }
     }
-    for (unsigned i = 0; i < world.writers; i++) {
-        pthread_join(writers[i].thread.id, NULL);
-    }
+    for (unsigned i = 0; i < world.writers; i++) { pthread_join(writers[i].thread.id, NULL); }
     for (unsigned i = 0; i < count; i++) {
         pthread_join(readers[i].thread.id, NULL);
         free(readers[i].last);
     }
     bool turned = one_in(&d, 2);
     MUST_STATUS(async_pool_destroy(turned ? second : first, ASYNC_DRAIN), ASYNC_OK);
-    for (unsigned i = 0; i < ends_count; i++) {
-        async_reader_release(ends[i].reader);
-    }
+    for (unsigned i = 0; i < ends_count; i++) { async_reader_release(ends[i].reader); }
     MUST_EQ(async_pool_num_tasks(turned ? first : second), 0);
     MUST_STATUS(async_pool_destroy(turned ? first : second, ASYNC_DRAIN), ASYNC_OK);
     MUST_EQ(atomic_load(&world.released), ends_count);
@@ -328,9 +315,7 @@ int main(int argc, char **argv)
 {
     stress s;
     stress_start(&s, "mixed_stress", 3, argc, argv);
-    while (stress_next(&s)) {
-        play(&s);
-    }
+    while (stress_next(&s)) { play(&s); }
     stress_end(&s);
     return 0;
 }

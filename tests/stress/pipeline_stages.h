@@ -12,9 +12,9 @@
 enum { STAGES = 6, ITEMS = 30000 };
 
 typedef enum work { PASS, EACH, BATCH, FILTER, PAIR, BURST, WORKS } work;
-static const char *const work_names[] = { "pass", "each", "batch", "filter", "pair", "burst" };
+static const char *const work_names[] = {"pass", "each", "batch", "filter", "pair", "burst"};
 typedef enum origin { RANGE, ARRAY, NEXT, CHANNEL, ORIGINS_COUNT } origin;
-static const char *const origin_names[] = { "range", "array", "next", "channel" };
+static const char *const origin_names[] = {"range", "array", "next", "channel"};
 
 typedef struct stage {
     work                 kind;
@@ -40,9 +40,9 @@ static struct {
     origin               origin;
     size_t               first_size, items;
     unsigned char       *array;
-    uint64_t             next;     /* of the source's function */
-    atomic_uint          drawing;  /* in it */
-    bool                 ended;    /* it gave fewer than it was asked for */
+    uint64_t             next;    /* of the source's function */
+    atomic_uint          drawing; /* in it */
+    bool                 ended;   /* it gave fewer than it was asked for */
     async_writer        *writer;
     atomic_uint_fast64_t accepted, discarded;
     atomic_uint          released;
@@ -62,7 +62,7 @@ static struct {
 static void put(void *to, size_t size, uint64_t value)
 {
     uint32_t small = (uint32_t)value;
-    uint64_t wide[3] = { value, ~value, value * KEY };
+    uint64_t wide[3] = {value, ~value, value * KEY};
     memcpy(to, size == 4 ? (void *)&small : (void *)wide, size);
 }
 
@@ -73,7 +73,7 @@ static uint64_t get(const void *from, size_t size)
         memcpy(&small, from, 4);
         return small;
     }
-    uint64_t wide[3] = { 0 };
+    uint64_t wide[3] = {0};
     memcpy(wide, from, size);
     MUST(size == 8 || (wide[1] == ~wide[0] && wide[2] == wide[0] * KEY));
     return wide[0];
@@ -148,9 +148,7 @@ static int do_emit(const void *in, size_t count, size_t *done, async_emitter *ou
         uint64_t      value = get((const char *)in + i * s->in_size, s->in_size);
         size_t        copies = outputs(s, value);
         unsigned char block[10 * 24];
-        for (size_t c = 0; c < 10; c++) {
-            put(block + c * s->out_size, s->out_size, value);
-        }
+        for (size_t c = 0; c < 10; c++) { put(block + c * s->out_size, s->out_size, value); }
         made += copies;
         while (copies > 0) {
             size_t part = copies < 10 ? copies : 10;
@@ -165,9 +163,7 @@ static int do_emit(const void *in, size_t count, size_t *done, async_emitter *ou
 static void discard(void *items, size_t count, void *context)
 {
     stage *s = context;
-    for (size_t i = 0; i < count; i++) {
-        (void)get((char *)items + i * s->out_size, s->out_size);
-    }
+    for (size_t i = 0; i < count; i++) { (void)get((char *)items + i * s->out_size, s->out_size); }
     atomic_fetch_add(&s->discarded, count);
 }
 
@@ -228,9 +224,7 @@ static void write_items(void *arg)
     uint64_t      at = 0;
     while (at < world.items) {
         size_t count = 1 + roll(d, one_in(d, 3) ? 100 : 5), written = 0;
-        if (count > world.items - at) {
-            count = world.items - at;
-        }
+        if (count > world.items - at) { count = world.items - at; }
         for (size_t i = 0; i < count; i++) {
             put(items + i * world.first_size, world.first_size, at + i);
         }
@@ -238,13 +232,9 @@ static void write_items(void *arg)
         at += written;
         atomic_fetch_add(&world.accepted, written);
         stress_moves(written);
-        if (status == ASYNC_CLOSED) {
-            break;
-        }
+        if (status == ASYNC_CLOSED) { break; }
         MUST(status == ASYNC_TIMEOUT || (status == ASYNC_OK && written == count));
-        if (status == ASYNC_TIMEOUT) {
-            sleep_us(20);
-        }
+        if (status == ASYNC_TIMEOUT) { sleep_us(20); }
     }
     async_writer_release(world.writer);
 }

@@ -55,9 +55,7 @@ static bool read_once(client *c)
     if (one_in(d, 40)) {
         void  *items = NULL;
         size_t count = 0;
-        if (!world.to_the_end) {
-            wait = async_within_ms(1);
-        }
+        if (!world.to_the_end) { wait = async_within_ms(1); }
         status = async_reader_read_all(world.reader, &items, &count, wait);
         MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT);
         bool more = note_items(c, items, count);
@@ -74,14 +72,12 @@ static bool read_once(client *c)
         size_t budget = c->budget;
         status = async_reader_for_each(world.reader, sink, c, wait);
         MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT);
-        if (!world.to_the_end && atomic_load(&world.budget) >= world.items / 3) {
-            return false;
-        }
+        if (!world.to_the_end && atomic_load(&world.budget) >= world.items / 3) { return false; }
         return status != ASYNC_OK || (budget > 0 && c->budget == 0);
     }
     size_t count = 1 + roll(d, (unsigned)PICK(d, 1, 3, 60, 3000));
     if (one_in(d, 3)) {
-        async_view view = { 0 };
+        async_view view = {0};
         status = async_reader_borrow(world.reader, &view, count, wait);
         MUST((status == ASYNC_OK) == (view.count > 0) && view.count <= count);
         bool more = note_items(c, view.items, view.count);
@@ -101,8 +97,7 @@ static bool read_once(client *c)
 static void read_items(void *arg)
 {
     client *c = arg;
-    while (read_once(c)) {
-    }
+    while (read_once(c)) {}
     async_reader_release(world.reader);
 }
 
@@ -120,15 +115,11 @@ static uint64_t *expected(size_t *count)
     uint64_t *values = malloc((world.items + 1) * sizeof *values);
     MUST(values != NULL);
     *count = world.items;
-    for (size_t i = 0; i < *count; i++) {
-        values[i] = i;
-    }
+    for (size_t i = 0; i < *count; i++) { values[i] = i; }
     for (unsigned at = 0; at < world.count; at++) {
         const stage *s = &world.stages[at];
         size_t       total = 0;
-        for (size_t i = 0; i < *count; i++) {
-            total += outputs(s, values[i]);
-        }
+        for (size_t i = 0; i < *count; i++) { total += outputs(s, values[i]); }
         uint64_t *after = malloc((total + 1) * sizeof *after);
         MUST(after != NULL);
         total = 0;
@@ -150,7 +141,7 @@ static void choose(dice *d, bool ordered)
     world.origin = (origin)roll(d, ORIGINS_COUNT);
     world.items = PICK(d, 0, 1, 5, 100, 1000, 3000, 20000);
     world.first_size = world.origin == RANGE ? 8 : PICK(d, 4, 8, 24);
-    size_t size = world.first_size, same = PICK(d, 0, 1, 1, 2, 7, 64, 1000);
+    size_t   size = world.first_size, same = PICK(d, 0, 1, 1, 2, 7, 64, 1000);
     unsigned growing = 0;
     bool     alike = one_in(d, 2); /* neighbours that could be run as one */
     for (unsigned i = 0; i < world.count; i++) {
@@ -171,9 +162,7 @@ static void choose(dice *d, bool ordered)
         s->discards = s->kind != PASS || i == 0 || one_in(d, 2);
     }
     world.size = size;
-    if (one_in(d, 3) && world.items > 3000) {
-        world.items = 3000;
-    }
+    if (one_in(d, 3) && world.items > 3000) { world.items = 3000; }
 }
 
 static void build(async_pool *pool, dice *d)
@@ -190,10 +179,11 @@ static void build(async_pool *pool, dice *d)
     } else if (world.origin == NEXT) {
         source = async_source_from(next, NULL, world.first_size);
     } else if (world.origin == CHANNEL) {
-        async_channel_options options = { .capacity = PICK(d, 0, 0, 1, 5, 64, 1000),
-                                          .discard = channel_discard,
-                                          .release = channel_release };
-        MUST_STATUS(async_channel_create(&world.writer, &reader, world.first_size, &options), ASYNC_OK);
+        async_channel_options options = {.capacity = PICK(d, 0, 0, 1, 5, 64, 1000),
+                                         .discard = channel_discard,
+                                         .release = channel_release};
+        MUST_STATUS(async_channel_create(&world.writer, &reader, world.first_size, &options),
+                    ASYNC_OK);
     }
     for (unsigned i = 0; i < world.count; i++) {
         stage             *s = &world.stages[i];
@@ -225,16 +215,19 @@ static void build(async_pool *pool, dice *d)
 static void describe(unsigned workers, bool help, unsigned clients)
 {
     char   text[900];
-    size_t at = (size_t)snprintf(text, sizeof text, "N = %u%s, %u clients%s, %zu from %s of %zu bytes:",
-                                 workers, help ? " helped" : "", clients,
-                                 world.to_the_end ? "" : " that leave early", world.items,
-                                 origin_names[world.origin], world.first_size);
+    size_t at = (size_t)snprintf(
+        text, sizeof text, "N = %u%s, %u clients%s, %zu from %s of %zu bytes:", workers,
+        help ? " helped" : "", clients, world.to_the_end ? "" : " that leave early", world.items,
+        origin_names[world.origin], world.first_size);
     for (unsigned i = 0; i < world.count; i++) {
         const stage *s = &world.stages[i];
-        at += (size_t)snprintf(text + at, sizeof text - at, "\n  %s to %zu bytes, chunk %zu, min %zu%s%s%s",
-                               work_names[s->kind], s->out_size, s->chunk, s->min,
-                               s->ordered ? ", ordered" : "", s->in_place ? ", in place" : "",
-                               s->parallel == 0 ? "" : s->parallel == 1 ? ", serial" : ", two at a time");
+        at += (size_t)snprintf(text + at, sizeof text - at,
+                               "\n  %s to %zu bytes, chunk %zu, min %zu%s%s%s", work_names[s->kind],
+                               s->out_size, s->chunk, s->min, s->ordered ? ", ordered" : "",
+                               s->in_place ? ", in place" : "",
+                               s->parallel == 0   ? ""
+                               : s->parallel == 1 ? ", serial"
+                                                  : ", two at a time");
     }
     stress_note("%s", text);
 }
@@ -253,24 +246,18 @@ static void check_balance(uint64_t read)
             left -= discarded;
             continue;
         }
-        if (known) {
-            MUST_EQ(atomic_load(&s->taken), left);
-        }
+        if (known) { MUST_EQ(atomic_load(&s->taken), left); }
         left = atomic_load(&s->made) - discarded;
         known = true;
     }
-    if (known) {
-        MUST_EQ(read, left);
-    }
+    if (known) { MUST_EQ(read, left); }
 }
 
 static void check_items(client *clients, unsigned count, bool in_order)
 {
     size_t    wanted, total = 0;
     uint64_t *values = expected(&wanted);
-    for (unsigned i = 0; i < count; i++) {
-        total += clients[i].count;
-    }
+    for (unsigned i = 0; i < count; i++) { total += clients[i].count; }
     uint64_t *seen = malloc((total + 1) * sizeof *seen);
     MUST(seen != NULL);
     total = 0;
@@ -282,18 +269,14 @@ static void check_items(client *clients, unsigned count, bool in_order)
     }
     check_balance(total);
     bool all = world.to_the_end && !atomic_load(&world.lossy);
-    if (all) {
-        MUST_EQ(total, wanted);
-    }
+    if (all) { MUST_EQ(total, wanted); }
     if (!in_order || count > 1) {
         qsort(values, wanted, sizeof *values, by_value);
         qsort(seen, total, sizeof *seen, by_value);
     }
     for (size_t i = 0, at = 0; i < total; i++, at++) {
         if (!all || !in_order) { /* some may be missing */
-            while (at < wanted && values[at] != seen[i]) {
-                at++;
-            }
+            while (at < wanted && values[at] != seen[i]) { at++; }
         }
         if (at >= wanted || values[at] != seen[i]) {
             stress_failed(__FILE__, __LINE__, "item %zu of %zu is %llu", i, total,
@@ -306,7 +289,7 @@ static void check_items(client *clients, unsigned count, bool in_order)
 
 static void play(const stress *s)
 {
-    dice d = { .state = s->seed };
+    dice d = {.state = s->seed};
     memset(&world, 0, sizeof world);
     unsigned workers = roll(&d, 5), count = one_in(&d, 3) ? 1 + roll(&d, s->threads) : 1;
     bool     help = one_in(&d, 2), ordered = one_in(&d, 2);
@@ -315,25 +298,21 @@ static void play(const stress *s)
     describe(workers, help, count);
 
     async_pool        *pool = NULL;
-    async_pool_options options = { .name = "stress", .readers_help = help };
+    async_pool_options options = {.name = "stress", .readers_help = help};
     MUST_STATUS(async_pool_create(&pool, workers, &options), ASYNC_OK);
     build(pool, &d);
     MUST_EQ(async_pool_num_tasks(pool), world.count);
     world.dice.state = dice_next(&d);
-    if (world.writer != NULL) {
-        thread_start(&world.writing, write_items, NULL);
-    }
-    bool     written = world.writer != NULL;
-    client  *clients = calloc(count, sizeof *clients);
+    if (world.writer != NULL) { thread_start(&world.writing, write_items, NULL); }
+    bool    written = world.writer != NULL;
+    client *clients = calloc(count, sizeof *clients);
     MUST(clients != NULL);
     for (unsigned i = 0; i < count; i++) {
         clients[i].dice.state = dice_next(&d);
         async_reader_retain(world.reader);
         thread_start(&clients[i].thread, read_items, &clients[i]);
     }
-    for (unsigned i = 0; i < count; i++) {
-        pthread_join(clients[i].thread.id, NULL);
-    }
+    for (unsigned i = 0; i < count; i++) { pthread_join(clients[i].thread.id, NULL); }
     if (world.to_the_end) {
         for (int i = 0; i < 2; i++) {
             char   item[24];
@@ -349,17 +328,11 @@ static void play(const stress *s)
         MUST_EQ(async_pool_num_tasks(pool), 0);
     }
     MUST_STATUS(async_pool_destroy(pool, one_in(&d, 2) ? ASYNC_DRAIN : ASYNC_DROP), ASYNC_OK);
-    if (!before) {
-        async_reader_release(world.reader);
-    }
-    if (written) {
-        pthread_join(world.writing.id, NULL);
-    }
+    if (!before) { async_reader_release(world.reader); }
+    if (written) { pthread_join(world.writing.id, NULL); }
     bool in_order = ordered || workers == 0 || (workers == 1 && !help);
     check_items(clients, count, in_order && count == 1);
-    for (unsigned i = 0; i < count; i++) {
-        free(clients[i].seen);
-    }
+    for (unsigned i = 0; i < count; i++) { free(clients[i].seen); }
     free(clients);
     free(world.array);
 }
@@ -368,9 +341,7 @@ int main(int argc, char **argv)
 {
     stress s;
     stress_start(&s, "pipeline_stress", 3, argc, argv);
-    while (stress_next(&s)) {
-        play(&s);
-    }
+    while (stress_next(&s)) { play(&s); }
     stress_end(&s);
     return 0;
 }

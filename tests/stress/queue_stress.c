@@ -17,26 +17,26 @@
 #include <string.h>
 
 #define THREADS_MAX 64
-#define RUN_MAX 100
+#define RUN_MAX     100
 #define NUMBER_BITS 40
 
-#define EXPECT(condition)                                                                    \
-    do {                                                                                     \
-        if (!(condition)) {                                                                  \
-            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ")\n", \
-                    __FILE__, __LINE__, #condition, seed, round_number);                     \
-            abort();                                                                         \
-        }                                                                                    \
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not true: %s (seed %" PRIu64 ", round %" PRIu64 ")\n",         \
+                    __FILE__, __LINE__, #condition, seed, round_number);                           \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 static uint64_t seed, round_number;
 
 struct writer {
-    pthread_t    thread;
-    unsigned     index;
-    uint64_t     puts;     /* to be tried */
-    uint64_t     accepted; /* items */
-    bool         refused;  /* saw the close */
+    pthread_t thread;
+    unsigned  index;
+    uint64_t  puts;     /* to be tried */
+    uint64_t  accepted; /* items */
+    bool      refused;  /* saw the close */
 };
 
 struct reader {
@@ -47,12 +47,12 @@ struct reader {
     uint64_t  sum[THREADS_MAX];  /* of each writer's numbers */
 };
 
-static struct queue     queue;
-static struct writer    writers[THREADS_MAX];
-static struct reader    readers[THREADS_MAX];
-static unsigned         writer_count, reader_count;
-static shared_u32       start;
-static shared_u64       returned; /* items whose put has returned */
+static struct queue  queue;
+static struct writer writers[THREADS_MAX];
+static struct reader readers[THREADS_MAX];
+static unsigned      writer_count, reader_count;
+static shared_u32    start;
+static shared_u64    returned; /* items whose put has returned */
 
 static struct rng rng_of(unsigned role, unsigned index)
 {
@@ -96,10 +96,10 @@ static enum queue_result put_some(struct writer *writer, struct rng *rng, size_t
 static void *writer_main(void *argument)
 {
     struct writer *writer = argument;
-    struct rng rng = rng_of(1, writer->index);
+    struct rng     rng = rng_of(1, writer->index);
     while (load_acquire(&start) == 0) { os_yield(); }
     for (uint64_t i = 0; i < writer->puts; i++) {
-        size_t count;
+        size_t            count;
         enum queue_result result = put_some(writer, &rng, &count);
         EXPECT(result != QUEUE_NO_MEMORY);
         if (result == QUEUE_CLOSED) {
@@ -137,10 +137,10 @@ static size_t take_some(struct reader *reader, struct rng *rng, bool *end)
         check_items(reader, items, count);
         return count;
     }
-    size_t unit = 1 + rng_below(rng, 4);
+    size_t                    unit = 1 + rng_below(rng, 4);
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    struct run run;
-    size_t asked = (count + unit - 1) / unit * unit;
+    struct run                run;
+    size_t                    asked = (count + unit - 1) / unit * unit;
     count = queue_take(&queue, asked, unit, &run, bounce, end);
     EXPECT(count <= asked);
     if (count == 0) { return 0; }
@@ -153,11 +153,11 @@ static size_t take_some(struct reader *reader, struct rng *rng, bool *end)
 static void *reader_main(void *argument)
 {
     struct reader *reader = argument;
-    struct rng rng = rng_of(2, reader->index);
+    struct rng     rng = rng_of(2, reader->index);
     while (load_acquire(&start) == 0) { os_yield(); }
     for (bool end = false; !end;) {
         uint64_t before = load_seq_cst(&returned);
-        size_t count = take_some(reader, &rng, &end);
+        size_t   count = take_some(reader, &rng, &end);
         if (count == 0 && reader_count == 1) { EXPECT(reader->taken >= before); }
         if (count == 0 && !end) { os_yield(); }
         pause_sometimes(&rng);
@@ -224,7 +224,7 @@ static void round_run(unsigned threads, uint64_t puts, bool close_early, bool cl
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 1;
+    double   seconds = argc > 1 ? atof(argv[1]) : 1;
     unsigned threads = argc > 2 ? (unsigned)atoi(argv[2]) : 4;
     seed = argc > 3 ? strtoull(argv[3], NULL, 0) : os_now_ns();
     if (threads < 1) { threads = 1; }
@@ -234,10 +234,18 @@ int main(int argc, char **argv)
     do {
         round_number++;
         switch (round_number % 4) {
-        case 0: round_run(threads, 20000, false, false); break;
-        case 1: round_run(threads, 20000, true, false); break;
-        case 2: round_run(threads, 400, true, false); break;
-        default: round_run(threads, 100, false, true); break;
+        case 0:
+            round_run(threads, 20000, false, false);
+            break;
+        case 1:
+            round_run(threads, 20000, true, false);
+            break;
+        case 2:
+            round_run(threads, 400, true, false);
+            break;
+        default:
+            round_run(threads, 100, false, true);
+            break;
         }
         for (unsigned i = 0; i < writer_count; i++) { items += writers[i].accepted; }
     } while (os_now_ns() < end);

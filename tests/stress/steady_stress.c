@@ -26,7 +26,7 @@ static unsigned    others; /* threads of the process that are not the pool's */
 /* Whatever its tasks are, the chain gives the numbers of its source. */
 static void build(chain *c)
 {
-    static const size_t sizes[] = { 0, 0, 1, 7, 64, 1000 };
+    static const size_t sizes[] = {0, 0, 1, 7, 64, 1000};
     async_source        source = async_source_range(0, c->items);
     async_reader       *input = NULL;
     c->tasks = 1 + roll(&c->dice, LENGTH);
@@ -89,7 +89,7 @@ static void read_chain(void *arg)
 
 static void play(stress *s)
 {
-    dice     d = { s->seed };
+    dice     d = {s->seed};
     chain    chains[CHAINS];
     unsigned count = 1 + roll(&d, s->threads < CHAINS ? s->threads : CHAINS);
     stress_note("%u chains, %u workers", count, async_pool_size(pool));
@@ -103,12 +103,8 @@ static void play(stress *s)
         thread_start(&c->thread, read_chain, c);
     }
     bool resized = one_in(&d, 4);
-    if (resized) {
-        MUST_STATUS(async_pool_set_size(pool, 1 + roll(&d, WORKERS)), ASYNC_OK);
-    }
-    for (unsigned i = 0; i < count; i++) {
-        pthread_join(chains[i].thread.id, NULL);
-    }
+    if (resized) { MUST_STATUS(async_pool_set_size(pool, 1 + roll(&d, WORKERS)), ASYNC_OK); }
+    for (unsigned i = 0; i < count; i++) { pthread_join(chains[i].thread.id, NULL); }
     for (unsigned i = 0; i < count; i++) {
         chain *c = &chains[i];
         while (atomic_load(&c->probe.released) < c->tasks) { /* chunks may still run */
@@ -121,7 +117,8 @@ static void play(stress *s)
     if (resized) {
         MUST_STATUS(async_pool_set_size(pool, WORKERS), ASYNC_OK);
         if (!UNTIL(SOON, thread_count() == WORKERS + others)) {
-            stress_failed(__FILE__, __LINE__, "%u threads, not %u", thread_count(), WORKERS + others);
+            stress_failed(__FILE__, __LINE__, "%u threads, not %u", thread_count(),
+                          WORKERS + others);
         }
     }
 }
@@ -133,9 +130,7 @@ int main(int argc, char **argv)
     MUST(UNTIL(SOON, thread_count() >= 2)); /* the watchdog */
     others = thread_count();
     MUST_STATUS(async_pool_create(&pool, WORKERS, NULL), ASYNC_OK);
-    while (stress_next(&s)) {
-        play(&s);
-    }
+    while (stress_next(&s)) { play(&s); }
     MUST_STATUS(async_pool_destroy(pool, ASYNC_DRAIN), ASYNC_OK);
     stress_end(&s);
     return 0;

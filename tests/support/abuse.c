@@ -10,9 +10,7 @@
 uint64_t abuse_rounds(uint64_t usual)
 {
     const char *given = getenv("ASYNC_ROUNDS");
-    if (given != NULL) {
-        return strtoull(given, NULL, 0);
-    }
+    if (given != NULL) { return strtoull(given, NULL, 0); }
 #ifdef ABUSE_SANITIZED
     usual = (usual + 3) / 4;
 #endif
@@ -44,9 +42,7 @@ static void squad_body(void *arg)
     squad   *s = arg;
     unsigned index = atomic_fetch_add(&s->next, 1);
     atomic_fetch_add(&s->ready, 1);
-    while (atomic_load(&s->ready) < s->count) {
-        sched_yield();
-    }
+    while (atomic_load(&s->ready) < s->count) { sched_yield(); }
     s->body(s->arg, index);
 }
 
@@ -56,16 +52,12 @@ void squad_start(squad *s, unsigned count, void (*body)(void *arg, unsigned inde
     s->count = count;
     s->body = body;
     s->arg = arg;
-    for (unsigned i = 0; i < count; i++) {
-        thread_start(&s->threads[i], squad_body, s);
-    }
+    for (unsigned i = 0; i < count; i++) { thread_start(&s->threads[i], squad_body, s); }
 }
 
 void squad_join(squad *s)
 {
-    for (unsigned i = 0; i < s->count; i++) {
-        pthread_join(s->threads[i].id, NULL);
-    }
+    for (unsigned i = 0; i < s->count; i++) { pthread_join(s->threads[i].id, NULL); }
 }
 
 void meet(meeting *m, unsigned count)
@@ -77,14 +69,11 @@ void meet(meeting *m, unsigned count)
         return;
     }
     for (unsigned looks = 0; atomic_load(&m->round) == round; looks++) {
-        if (looks > 50) {
-            sched_yield();
-        }
+        if (looks > 50) { sched_yield(); }
     }
 }
 
 void linger(unsigned loops)
 {
-    for (volatile unsigned i = 0; i < loops; i++) {
-    }
+    for (volatile unsigned i = 0; i < loops; i++) {}
 }

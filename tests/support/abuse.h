@@ -42,8 +42,8 @@ unsigned roll(dice *d, unsigned below);
 
 /* Threads that start at the same time. */
 typedef struct squad {
-    unsigned    count;
-    void      (*body)(void *arg, unsigned index);
+    unsigned count;
+    void (*body)(void *arg, unsigned index);
     void       *arg;
     atomic_uint ready, next;
     thread      threads[64];

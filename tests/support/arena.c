@@ -17,15 +17,12 @@ static void *arena_allocate(size_t size, size_t alignment, void *context)
         return NULL;
     }
     void *memory = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-    if (memory == NULL) {
-        return NULL;
-    }
+    if (memory == NULL) { return NULL; }
     memset(memory, 0xa5, size);
     atomic_fetch_add(&a->blocks, 1);
     uint64_t bytes = atomic_fetch_add(&a->bytes, size) + size;
     uint64_t most = atomic_load(&a->most);
-    while (bytes > most && !atomic_compare_exchange_weak(&a->most, &most, bytes)) {
-    }
+    while (bytes > most && !atomic_compare_exchange_weak(&a->most, &most, bytes)) {}
     return memory;
 }
 
@@ -44,17 +41,15 @@ static void arena_deallocate(void *memory, size_t size, void *context)
 
 async_allocator arena_allocator(arena *a)
 {
-    return (async_allocator){ arena_allocate, arena_deallocate, a };
+    return (async_allocator){arena_allocate, arena_deallocate, a};
 }
 
 async_pool *arena_pool(arena *a, unsigned workers, const async_pool_options *base)
 {
     async_allocator    allocator = arena_allocator(a);
-    async_pool_options options = { 0 };
+    async_pool_options options = {0};
     async_pool        *pool = NULL;
-    if (base != NULL) {
-        options = *base;
-    }
+    if (base != NULL) { options = *base; }
     options.allocator = &allocator;
     return async_pool_create(&pool, workers, &options) == ASYNC_OK ? pool : NULL;
 }

@@ -12,9 +12,7 @@
 bool crew_has(crew *c, pid_t id)
 {
     for (unsigned i = 0; i < CREW_MAX; i++) {
-        if (atomic_load(&c->ids[i]) == (int)id) {
-            return true;
-        }
+        if (atomic_load(&c->ids[i]) == (int)id) { return true; }
     }
     return false;
 }
@@ -22,27 +20,18 @@ bool crew_has(crew *c, pid_t id)
 void crew_note(crew *c)
 {
     pid_t id = gettid();
-    if (crew_has(c, id)) {
-        return;
-    }
+    if (crew_has(c, id)) { return; }
     unsigned at = atomic_fetch_add(&c->count, 1);
-    if (at >= CREW_MAX) {
-        give_up("more than %d threads", CREW_MAX);
-    }
+    if (at >= CREW_MAX) { give_up("more than %d threads", CREW_MAX); }
     atomic_store(&c->ids[at], (int)id);
 }
 
-unsigned crew_size(crew *c)
-{
-    return atomic_load(&c->count);
-}
+unsigned crew_size(crew *c) { return atomic_load(&c->count); }
 
 unsigned threads_at_rest(void)
 {
     static unsigned at_rest;
-    if (at_rest == 0) {
-        at_rest = thread_count();
-    }
+    if (at_rest == 0) { at_rest = thread_count(); }
     if (!UNTIL(SOON, thread_count() == at_rest)) {
         give_up("%u threads, not %u, after %d ms", thread_count(), at_rest, SOON);
     }
@@ -54,20 +43,14 @@ uint64_t switches_of_others(pid_t except, unsigned *threads)
     uint64_t sum = 0;
     unsigned count = 0;
     DIR     *dir = opendir("/proc/self/task");
-    if (dir == NULL) {
-        give_up("/proc/self/task: %s", strerror(errno));
-    }
+    if (dir == NULL) { give_up("/proc/self/task: %s", strerror(errno)); }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         pid_t id = (pid_t)atoi(entry->d_name);
         char  path[300], line[200];
-        if (id <= 0 || id == gettid() || id == except) {
-            continue;
-        }
+        if (id <= 0 || id == gettid() || id == except) { continue; }
         snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
         FILE *file = fopen(path, "r");
-        if (file == NULL) {
-            continue; /* the thread has ended */
-        }
+        if (file == NULL) { continue; /* the thread has ended */ }
         count++;
         while (fgets(line, sizeof line, file) != NULL) {
             unsigned long long switches;
@@ -79,9 +62,7 @@ uint64_t switches_of_others(pid_t except, unsigned *threads)
         fclose(file);
     }
     closedir(dir);
-    if (threads != NULL) {
-        *threads = count;
-    }
+    if (threads != NULL) { *threads = count; }
     return sum;
 }
 
@@ -94,9 +75,7 @@ bool others_stand_still(pid_t except, unsigned threads)
         sleep_ms(100);
         uint64_t switches = switches_of_others(except, NULL) - before;
         /* A thread that spins alone on a CPU makes no switch; `except` may use a little. */
-        if (seen == threads && switches == 0 && cpu_ns() - cpu < 30000000) {
-            return true;
-        }
+        if (seen == threads && switches == 0 && cpu_ns() - cpu < 30000000) { return true; }
     }
     return false;
 }

@@ -18,12 +18,6 @@ void destroying_start(destroying *d, async_pool *pool, async_ending how)
     }
 }
 
-bool destroying_ended(destroying *d)
-{
-    return thread_ended(&d->thread);
-}
+bool destroying_ended(destroying *d) { return thread_ended(&d->thread); }
 
-void destroying_join(destroying *d)
-{
-    thread_join(&d->thread);
-}
+void destroying_join(destroying *d) { thread_join(&d->thread); }

@@ -17,8 +17,7 @@ static char expect_note[160];
     static void suite##_##name##_of(unsigned n);                                                   \
     Test(suite, name, .timeout = 30)                                                               \
     {                                                                                              \
-        EACH_SIZE(n)                                                                               \
-        {                                                                                          \
+        EACH_SIZE (n) {                                                                            \
             NOTE("N = %u", n);                                                                     \
             suite##_##name##_of(n);                                                                \
         }                                                                                          \
@@ -59,8 +58,8 @@ static char expect_note[160];
 #define CHECK_READ(reader, items, count, wait, wanted_status, wanted_got)                          \
     do {                                                                                           \
         size_t       check_got = SIZE_MAX, check_count = (wanted_got);                             \
-        async_status check_status =                                                                \
-            async_reader_read((reader), (items), (count), &check_got, (wait));                     \
+        async_status check_status = async_reader_read((reader), (items), (count), &check_got,      \
+                                                      (wait));                                     \
         cr_assert(check_status == (wanted_status) && check_got == check_count,                     \
                   "[%s] line %d, reading %s: %s with %zu items, not %s with %zu", expect_note,     \
                   __LINE__, #count, async_status_name(check_status), check_got,                    \

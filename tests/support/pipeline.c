@@ -28,52 +28,35 @@ _Noreturn void give_up(const char *format, ...)
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
-    if (clock_gettime(clock, &t) != 0) {
-        give_up("clock_gettime: %s", strerror(errno));
-    }
+    if (clock_gettime(clock, &t) != 0) { give_up("clock_gettime: %s", strerror(errno)); }
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint64_t now_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
-}
+uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
-uint64_t now_ms(void)
-{
-    return now_ns() / 1000000u;
-}
+uint64_t now_ms(void) { return now_ns() / 1000000u; }
 
-uint64_t cpu_ns(void)
-{
-    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-}
+uint64_t cpu_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 void sleep_us(unsigned us)
 {
-    struct timespec left = { .tv_sec = us / 1000000u, .tv_nsec = (long)(us % 1000000u) * 1000 };
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-    }
+    struct timespec left = {.tv_sec = us / 1000000u, .tv_nsec = (long)(us % 1000000u) * 1000};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }
 
 void sleep_ms(unsigned ms)
 {
-    struct timespec left = { .tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000 };
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-    }
+    struct timespec left = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }
 
 /* Calls f with the directory name of each thread of the process. */
 static void each_thread(void (*f)(const char *name, uint64_t *sum), uint64_t *sum)
 {
     DIR *dir = opendir("/proc/self/task");
-    if (dir == NULL) {
-        give_up("/proc/self/task: %s", strerror(errno));
-    }
+    if (dir == NULL) { give_up("/proc/self/task: %s", strerror(errno)); }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] != '.') {
-            f(entry->d_name, sum);
-        }
+        if (entry->d_name[0] != '.') { f(entry->d_name, sum); }
     }
     closedir(dir);
 }
@@ -89,14 +72,10 @@ static void add_switches(const char *name, uint64_t *sum)
     char path[300], line[200];
     snprintf(path, sizeof path, "/proc/self/task/%s/status", name);
     FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        return; /* the thread has ended */
-    }
+    if (file == NULL) { return; /* the thread has ended */ }
     while (fgets(line, sizeof line, file) != NULL) {
         unsigned long long switches;
-        if (sscanf(line, "voluntary_ctxt_switches: %llu", &switches) == 1) {
-            *sum += switches;
-        }
+        if (sscanf(line, "voluntary_ctxt_switches: %llu", &switches) == 1) { *sum += switches; }
     }
     fclose(file);
 }
@@ -131,15 +110,10 @@ void thread_start(thread *t, void (*body)(void *arg), void *arg)
     atomic_store(&t->ended, false);
     atomic_store(&t->tid, 0);
     int error = pthread_create(&t->id, NULL, thread_main, t);
-    if (error != 0) {
-        give_up("pthread_create: %s", strerror(error));
-    }
+    if (error != 0) { give_up("pthread_create: %s", strerror(error)); }
 }
 
-bool thread_ended(thread *t)
-{
-    return atomic_load(&t->ended);
-}
+bool thread_ended(thread *t) { return atomic_load(&t->ended); }
 
 bool thread_join_within(thread *t, unsigned ms)
 {
@@ -159,9 +133,7 @@ static char thread_state(int tid)
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
     FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        return 0;
-    }
+    if (file == NULL) { return 0; }
     size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[size] = 0;
@@ -184,15 +156,10 @@ bool thread_asleep(thread *t)
 void gate_pass(gate *g)
 {
     atomic_fetch_add(&g->waiting, 1);
-    while (!atomic_load(&g->open)) {
-        sleep_us(100);
-    }
+    while (!atomic_load(&g->open)) { sleep_us(100); }
 }
 
-void gate_open(gate *g)
-{
-    atomic_store(&g->open, true);
-}
+void gate_open(gate *g) { atomic_store(&g->open, true); }
 
 void gate_arrived(gate *g, unsigned count)
 {
@@ -206,9 +173,7 @@ void ledger_make(ledger *l, size_t size)
     l->size = size;
     l->seen = calloc(size + 1, sizeof *l->seen);
     atomic_init(&l->strange, 0);
-    if (l->seen == NULL) {
-        give_up("no memory for a ledger of %zu", size);
-    }
+    if (l->seen == NULL) { give_up("no memory for a ledger of %zu", size); }
 }
 
 void ledger_free(ledger *l)
@@ -236,29 +201,20 @@ size_t ledger_count(ledger *l, size_t first, size_t end, unsigned times)
 /* The beginning of a call: counts it, waits as the probe says. */
 static void probe_enter(probe *p, const uint64_t *in, size_t count)
 {
-    if (p == NULL) {
-        return;
-    }
+    if (p == NULL) { return; }
     unsigned running = atomic_fetch_add(&p->running, 1) + 1;
     unsigned most = atomic_load(&p->most);
-    while (running > most && !atomic_compare_exchange_weak(&p->most, &most, running)) {
-    }
+    while (running > most && !atomic_compare_exchange_weak(&p->most, &most, running)) {}
     size_t at = atomic_fetch_add(&p->logged, 1);
-    if (at < PROBE_LOG) {
-        p->log[at] = count;
-    }
+    if (at < PROBE_LOG) { p->log[at] = count; }
     atomic_fetch_add(&p->calls, 1);
     atomic_fetch_add(&p->items, count);
     bool hold = p->hold != NULL && !p->hold_one;
     for (size_t i = 0; p->hold != NULL && p->hold_one && i < count; i++) {
         hold = hold || in[i] == p->hold_value;
     }
-    if (hold) {
-        gate_pass(p->hold);
-    }
-    if (p->delay_us > 0) {
-        sleep_us(p->delay_us);
-    }
+    if (hold) { gate_pass(p->hold); }
+    if (p->delay_us > 0) { sleep_us(p->delay_us); }
     for (uint64_t end = now_ms() + SOON; atomic_load(&p->most) < p->together && now_ms() < end;) {
         sleep_us(20);
     }
@@ -266,9 +222,7 @@ static void probe_enter(probe *p, const uint64_t *in, size_t count)
 
 static int probe_leave(probe *p, int code)
 {
-    if (p != NULL) {
-        atomic_fetch_sub(&p->running, 1);
-    }
+    if (p != NULL) { atomic_fetch_sub(&p->running, 1); }
     return code;
 }
 
@@ -283,16 +237,14 @@ static bool fails(const probe *p, uint64_t in)
         probe   *p = context;                                                                      \
         uint64_t x = *(const uint64_t *)in;                                                        \
         probe_enter(p, &x, 1);                                                                     \
-        if (fails(p, x)) {                                                                         \
-            return probe_leave(p, p->code);                                                        \
-        }                                                                                          \
+        if (fails(p, x)) { return probe_leave(p, p->code); }                                       \
         *(uint64_t *)out = (expression);                                                           \
         return probe_leave(p, 0);                                                                  \
     }
 
 EACH_FUNCTION(each_add_one, x, x + 1)
 EACH_FUNCTION(each_twice, x, 2 * x)
-EACH_FUNCTION(each_square, x, x * x)
+EACH_FUNCTION(each_square, x, x *x)
 
 #define BATCH_FUNCTION(name, x, expression)                                                        \
     int name(const void *in, void *out, size_t count, size_t *done, void *context)                 \
@@ -329,7 +281,7 @@ BATCH_FUNCTION(batch_twice, x, 2 * x)
                 return probe_leave(p, p->code);                                                    \
             }                                                                                      \
             for (unsigned left = (copies); left > 0; left--) {                                     \
-                if (async_emit(out, &(uint64_t){ value }, 1) != ASYNC_OK) {                        \
+                if (async_emit(out, &(uint64_t){value}, 1) != ASYNC_OK) {                          \
                     give_up("async_emit failed");                                                  \
                 }                                                                                  \
             }                                                                                      \
@@ -347,32 +299,21 @@ void probe_discard(void *items, size_t count, void *context)
 {
     probe *p = context;
     atomic_fetch_add(&p->discards, 1);
-    if (p->lost != NULL) {
-        ledger_add(p->lost, items, count);
-    }
+    if (p->lost != NULL) { ledger_add(p->lost, items, count); }
     atomic_fetch_add(&p->discarded, count);
 }
 
-void probe_release(void *context)
-{
-    atomic_fetch_add(&((probe *)context)->released, 1);
-}
+void probe_release(void *context) { atomic_fetch_add(&((probe *)context)->released, 1); }
 
 int next_number(void *items, size_t count, size_t *got, void *context)
 {
     numbers  *n = context;
     uint64_t *to = items;
     int       code = 0;
-    if (atomic_fetch_add(&n->running, 1) > 0) {
-        atomic_store(&n->overlap, true);
-    }
-    if (atomic_load(&n->ended)) {
-        atomic_store(&n->after, true);
-    }
+    if (atomic_fetch_add(&n->running, 1) > 0) { atomic_store(&n->overlap, true); }
+    if (atomic_load(&n->ended)) { atomic_store(&n->after, true); }
     atomic_fetch_add(&n->calls, 1);
-    if (n->delay_us > 0) {
-        sleep_us(n->delay_us);
-    }
+    if (n->delay_us > 0) { sleep_us(n->delay_us); }
     size_t made = 0;
     while (made < count && n->next < n->end) {
         if (n->code != 0 && n->next == n->fail_value) {
@@ -381,44 +322,33 @@ int next_number(void *items, size_t count, size_t *got, void *context)
         }
         to[made++] = n->next++;
     }
-    if (made < count) {
-        atomic_store(&n->ended, true);
-    }
+    if (made < count) { atomic_store(&n->ended, true); }
     *got = made;
     atomic_fetch_sub(&n->running, 1);
     return code;
 }
 
-void numbers_release(void *context)
-{
-    atomic_fetch_add(&((numbers *)context)->released, 1);
-}
+void numbers_release(void *context) { atomic_fetch_add(&((numbers *)context)->released, 1); }
 
 async_pool *pool_of(unsigned workers)
 {
     async_pool  *pool = NULL;
     async_status status = async_pool_create(&pool, workers, NULL);
-    if (status != ASYNC_OK) {
-        give_up("a pool of %u: %s", workers, async_status_name(status));
-    }
+    if (status != ASYNC_OK) { give_up("a pool of %u: %s", workers, async_status_name(status)); }
     return pool;
 }
 
 void pool_end(async_pool *pool)
 {
     async_status status = async_pool_destroy(pool, ASYNC_DRAIN);
-    if (status != ASYNC_OK) {
-        give_up("destroying a pool: %s", async_status_name(status));
-    }
+    if (status != ASYNC_OK) { give_up("destroying a pool: %s", async_status_name(status)); }
 }
 
 async_reader *task_of(async_pool *pool, const async_task_options *options)
 {
     async_reader *reader = NULL;
     async_status  status = async_pool_add_task(pool, &reader, options);
-    if (status != ASYNC_OK) {
-        give_up("adding a task: %s", async_status_name(status));
-    }
+    if (status != ASYNC_OK) { give_up("adding a task: %s", async_status_name(status)); }
     return reader;
 }
 
@@ -448,16 +378,14 @@ const async_source *from_numbers(numbers *n)
 
 void channel_of(async_writer **writer, async_reader **reader, size_t capacity, probe *p)
 {
-    async_channel_options options = { .capacity = capacity };
+    async_channel_options options = {.capacity = capacity};
     if (p != NULL) {
         options.discard = probe_discard;
         options.release = probe_release;
         options.context = p;
     }
     async_status status = async_channel_create(writer, reader, sizeof(uint64_t), &options);
-    if (status != ASYNC_OK) {
-        give_up("a channel: %s", async_status_name(status));
-    }
+    if (status != ASYNC_OK) { give_up("a channel: %s", async_status_name(status)); }
 }
 
 void write_numbers(async_writer *writer, uint64_t first, size_t count)
@@ -465,9 +393,7 @@ void write_numbers(async_writer *writer, uint64_t first, size_t count)
     uint64_t items[64];
     while (count > 0) {
         size_t n = count < 64 ? count : 64;
-        for (size_t i = 0; i < n; i++) {
-            items[i] = first++;
-        }
+        for (size_t i = 0; i < n; i++) { items[i] = first++; }
         size_t       written = 0;
         async_status status = async_writer_write(writer, items, n, &written, async_forever());
         if (status != ASYNC_OK || written != n) {
@@ -481,9 +407,7 @@ uint64_t *read_rest(async_reader *reader, size_t *count)
 {
     void        *items = NULL;
     async_status status = async_reader_read_all(reader, &items, count, async_forever());
-    if (status != ASYNC_OK) {
-        give_up("reading all: %s", async_status_name(status));
-    }
+    if (status != ASYNC_OK) { give_up("reading all: %s", async_status_name(status)); }
     return items;
 }
 
@@ -491,9 +415,7 @@ async_task_stats counts_of(async_reader *reader)
 {
     async_task_stats stats;
     async_status     status = async_task_counts(async_reader_task(reader), &stats);
-    if (status != ASYNC_OK) {
-        give_up("counters of a task: %s", async_status_name(status));
-    }
+    if (status != ASYNC_OK) { give_up("counters of a task: %s", async_status_name(status)); }
     return stats;
 }
 
@@ -507,9 +429,7 @@ static void reading_body(void *arg)
 
 void reading_start(reading *r, async_reader *reader, size_t count, async_wait wait)
 {
-    if (count > READING_ITEMS) {
-        give_up("a reading of %zu items", count);
-    }
+    if (count > READING_ITEMS) { give_up("a reading of %zu items", count); }
     r->reader = reader;
     r->count = count;
     r->wait = wait;
@@ -526,14 +446,10 @@ static void writing_body(void *arg)
 
 void writing_start(writing *w, async_writer *writer, uint64_t first, size_t count, async_wait wait)
 {
-    if (count > READING_ITEMS) {
-        give_up("a writing of %zu items", count);
-    }
+    if (count > READING_ITEMS) { give_up("a writing of %zu items", count); }
     w->writer = writer;
     w->count = count;
     w->wait = wait;
-    for (size_t i = 0; i < count; i++) {
-        w->items[i] = first + i;
-    }
+    for (size_t i = 0; i < count; i++) { w->items[i] = first + i; }
     thread_start(&w->thread, writing_body, w);
 }

@@ -32,9 +32,7 @@ uint64_t context_switches(void);
     __extension__({                                                                                \
         uint64_t until_end = now_ms() + (uint64_t)(ms);                                            \
         bool     until_ok;                                                                         \
-        while (!(until_ok = (expr)) && now_ms() < until_end) {                                     \
-            sleep_us(200);                                                                         \
-        }                                                                                          \
+        while (!(until_ok = (expr)) && now_ms() < until_end) { sleep_us(200); }                    \
         until_ok || (expr);                                                                        \
     })
 
@@ -43,7 +41,7 @@ uint64_t context_switches(void);
 #define LATE 50000 /* a whole test's work on a crowded machine */
 
 /* The pool sizes that every row which holds for every N is tried with. */
-static const unsigned pool_sizes[] = { 0, 1, 2, 4, 16 };
+static const unsigned pool_sizes[] = {0, 1, 2, 4, 16};
 #define EACH_SIZE(n)                                                                               \
     for (unsigned n##_at = 0, n = pool_sizes[0];                                                   \
          n##_at < sizeof pool_sizes / sizeof pool_sizes[0];                                        \
@@ -51,8 +49,8 @@ static const unsigned pool_sizes[] = { 0, 1, 2, 4, 16 };
 
 /* A thread whose end can be looked at and waited for with a bound. */
 typedef struct thread {
-    pthread_t   id;
-    void      (*body)(void *arg);
+    pthread_t id;
+    void (*body)(void *arg);
     void       *arg;
     atomic_bool ended;
     atomic_int  tid; /* of the kernel; 0 before it runs */
@@ -87,9 +85,9 @@ typedef struct ledger {
     atomic_uint  strange; /* values that are out of range */
 } ledger;
 
-void   ledger_make(ledger *l, size_t size);
-void   ledger_free(ledger *l);
-void   ledger_add(ledger *l, const uint64_t *items, size_t count);
+void ledger_make(ledger *l, size_t size);
+void ledger_free(ledger *l);
+void ledger_add(ledger *l, const uint64_t *items, size_t count);
 /* The values of [first, end) that were seen exactly `times` times. */
 size_t ledger_count(ledger *l, size_t first, size_t end, unsigned times);
 
@@ -107,14 +105,14 @@ typedef struct probe {
     atomic_size_t        logged;         /* sizes of the calls, in the order in which they began */
     size_t               log[PROBE_LOG]; /* the first PROBE_LOG of them */
     /* what to do */
-    unsigned             delay_us;   /* each call takes this long (sleeping) */
-    unsigned             together;   /* calls wait until so many of them have run at once */
-    uint64_t             fail_value; /* the function fails with `code` at this input, where */
-    int                  code;       /* code is not 0 */
-    gate                *hold;       /* calls pass this gate first, after they were counted */
-    uint64_t             hold_value; /* with hold: only a call with this input does */
-    bool                 hold_one;   /* whether hold_value is meant */
-    ledger              *lost;       /* discarded values are added here */
+    unsigned delay_us;   /* each call takes this long (sleeping) */
+    unsigned together;   /* calls wait until so many of them have run at once */
+    uint64_t fail_value; /* the function fails with `code` at this input, where */
+    int      code;       /* code is not 0 */
+    gate    *hold;       /* calls pass this gate first, after they were counted */
+    uint64_t hold_value; /* with hold: only a call with this input does */
+    bool     hold_one;   /* whether hold_value is meant */
+    ledger  *lost;       /* discarded values are added here */
 } probe;
 
 /* Functions on uint64_t items. The context is a probe, or NULL. `each` counts each item as a call.
@@ -153,10 +151,10 @@ void numbers_release(void *context);
 
 /* Short ways; each aborts on failure. TASK(pool, .source = range_of(0, 9), .each = each_twice).
  * The sources stay valid until the calling thread has made eight more. */
-async_pool         *pool_of(unsigned workers);
-void                pool_end(async_pool *pool); /* destroys it, draining */
-async_reader       *task_of(async_pool *pool, const async_task_options *options);
-#define TASK(pool, ...) task_of((pool), &(async_task_options){ __VA_ARGS__ })
+async_pool   *pool_of(unsigned workers);
+void          pool_end(async_pool *pool); /* destroys it, draining */
+async_reader *task_of(async_pool *pool, const async_task_options *options);
+#define TASK(pool, ...) task_of((pool), &(async_task_options){__VA_ARGS__})
 const async_source *range_of(uint64_t first, uint64_t count);
 const async_source *array_of(const uint64_t *items, size_t count);
 const async_source *from_numbers(numbers *n);

@@ -70,15 +70,14 @@ static void watch(void *arg)
 
 void stress_start(stress *s, const char *name, unsigned threads, int argc, char **argv)
 {
-    *s = (stress){ .name = name, .seconds = argc > 1 ? atof(argv[1]) : 1 };
+    *s = (stress){.name = name, .seconds = argc > 1 ? atof(argv[1]) : 1};
     s->threads = argc > 2 ? (unsigned)atoi(argv[2]) : threads;
-    if (s->threads < 1 || s->threads > STRESS_THREADS_MAX) {
-        s->threads = threads;
-    }
+    if (s->threads < 1 || s->threads > STRESS_THREADS_MAX) { s->threads = threads; }
     s->first_seed = argc > 3 ? strtoull(argv[3], NULL, 0) : now_ns();
     s->end = now_ns() + (uint64_t)(s->seconds * 1e9);
     s->report = argc > 4 ? atof(argv[4]) : 0;
-    printf("%s: %.1f s, %u threads, seed %" PRIu64 "\n", name, s->seconds, s->threads, s->first_seed);
+    printf("%s: %.1f s, %u threads, seed %" PRIu64 "\n", name, s->seconds, s->threads,
+           s->first_seed);
     fflush(stdout);
     current = s;
     thread_start(&watchdog, watch, NULL);
@@ -105,14 +104,12 @@ int64_t store_default_held(void) __attribute__((weak));
 static void report_rest(stress *s)
 {
     uint64_t now = now_ns();
-    if (s->report <= 0 || now < s->next_report) {
-        return;
-    }
+    if (s->report <= 0 || now < s->next_report) { return; }
     s->next_report = now + (uint64_t)(s->report * 1e9);
     malloc_trim(0); /* what the C library keeps for later is not held */
     struct mallinfo2 heap = mallinfo2();
     size_t           pages = 0;
-    FILE  *file = fopen("/proc/self/statm", "r");
+    FILE            *file = fopen("/proc/self/statm", "r");
     MUST(file != NULL && fscanf(file, "%*s %zu", &pages) == 1);
     fclose(file);
     printf("rest: %" PRIu64 " rounds, %" PRIuFAST64 " moves, %zu KiB resident, %zu allocated, "
@@ -129,9 +126,7 @@ bool stress_next(stress *s)
     report_rest(s);
     if (s->seed != 0 || s->rounds != 0) {
         s->rounds++;
-        if (now_ns() >= s->end) {
-            return false;
-        }
+        if (now_ns() >= s->end) { return false; }
     }
     s->seed = s->first_seed + s->rounds;
     stress_moves(1);

@@ -38,9 +38,7 @@ _Noreturn void stress_failed(const char *file, int line, const char *format, ...
 
 #define MUST(condition)                                                                            \
     do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            stress_failed(__FILE__, __LINE__, "not true: %s", #condition);                         \
-        }                                                                                          \
+        if (!(condition)) { stress_failed(__FILE__, __LINE__, "not true: %s", #condition); }       \
     } while (0)
 
 #define MUST_EQ(value, wanted)                                                                     \
@@ -81,10 +79,7 @@ static inline unsigned roll(dice *d, unsigned below)
     return (unsigned)((dice_next(d) >> 32) * below >> 32);
 }
 
-static inline bool one_in(dice *d, unsigned times)
-{
-    return roll(d, times) == 0;
-}
+static inline bool one_in(dice *d, unsigned times) { return roll(d, times) == 0; }
 
 /* One of `sizes`. */
 static inline size_t pick(dice *d, const size_t *sizes, size_t count)
@@ -92,6 +87,6 @@ static inline size_t pick(dice *d, const size_t *sizes, size_t count)
     return sizes[roll(d, (unsigned)count)];
 }
 #define PICK(d, ...)                                                                               \
-    pick((d), (const size_t[]){ __VA_ARGS__ }, sizeof((const size_t[]){ __VA_ARGS__ }) / sizeof(size_t))
+    pick((d), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
 
 #endif

@@ -18,7 +18,7 @@ typedef struct trial {
 
 typedef struct trial_kind {
     const char *name;
-    void      (*run)(trial *t);
+    void (*run)(trial *t);
 } trial_kind;
 
 extern const trial_kind trial_kinds[];

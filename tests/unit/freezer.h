@@ -16,10 +16,10 @@
 /* One thread that stops the first time it comes by `site`. */
 struct freezer {
     const char *site;
-    void      (*body)(void *argument);
-    void       *argument;
-    pthread_t   thread;
-    shared_u32  state; /* 0 running, 1 frozen, 2 thawed, 3 ended */
+    void (*body)(void *argument);
+    void      *argument;
+    pthread_t  thread;
+    shared_u32 state; /* 0 running, 1 frozen, 2 thawed, 3 ended */
 };
 
 static _Thread_local struct freezer *freezer_own;

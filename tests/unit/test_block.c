@@ -112,7 +112,7 @@ Test(block, no_memory_is_said)
 static size_t resident(void)
 {
     size_t size = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
+    FILE  *file = fopen("/proc/self/statm", "r");
     if (file == NULL || fscanf(file, "%zu %zu", &size, &pages) != 2) { pages = 0; }
     if (file != NULL) { fclose(file); }
     return pages * (size_t)sysconf(_SC_PAGESIZE);
@@ -120,6 +120,7 @@ static size_t resident(void)
 
 /* One thread makes blocks, another frees them. */
 static SHARED(struct block *) mailbox;
+
 static void *freer(void *argument)
 {
     for (size_t left = *(size_t *)argument; left > 0;) {
@@ -136,7 +137,7 @@ static void *freer(void *argument)
 
 Test(block, crosses_threads_without_new_memory)
 {
-    size_t count = 200000;
+    size_t    count = 200000;
     pthread_t thread;
     cr_assert_eq(pthread_create(&thread, NULL, freer, &count), 0);
     size_t before = 0;
@@ -168,7 +169,7 @@ Test(block, memory_returns_after_a_burst)
 {
     enum { BURST = 20000 };
     static struct block *blocks[BURST];
-    size_t before = resident();
+    size_t               before = resident();
     for (size_t i = 0; i < BURST; i++) {
         blocks[i] = block_new(store_default(), 4000);
         memset(blocks[i]->data, 1, 4000);

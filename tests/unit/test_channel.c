@@ -2,15 +2,16 @@
  * their middle. What the public interface promises is tested in conformance/. */
 #include "freezer.h"
 
+#include "../../runtime/channel.c"
 #include "../../runtime/queue.c"
 #include "../../runtime/queue_read.c"
-#include "../../runtime/channel.c"
 
 #include <async/async.h>
 
 #include <criterion/criterion.h>
 
 static uint64_t discarded, discarded_sum, released;
+
 static void discard(void *items, size_t count, void *context)
 {
     cr_assert_eq(context, (void *)&released);
@@ -25,15 +26,16 @@ static void release(void *context) { ++*(uint64_t *)context; }
 
 static async_writer *writer;
 static async_reader *reader;
+
 static void make(size_t capacity)
 {
-    async_channel_options options = {.capacity = capacity, .discard = discard, .release = release,
-                                     .context = &released};
+    async_channel_options options = {
+        .capacity = capacity, .discard = discard, .release = release, .context = &released};
     discarded = discarded_sum = released = 0;
     cr_assert_eq(async_channel_create(&writer, &reader, 8, &options), ASYNC_OK);
 }
 
-static size_t written;
+static size_t       written;
 static async_status write_items(uint64_t first, size_t count, async_wait wait)
 {
     uint64_t items[20000];
@@ -78,7 +80,7 @@ Test(channel, large_writes_are_cut_and_keep_their_order)
     cr_assert_eq(write_items(0, 20000, async_now()), ASYNC_OK);
     cr_assert_eq(written, 20000);
     cr_assert_eq(channel_available(channel_of_writer(writer)), 20000);
-    struct run run;
+    struct run                run;
     alignas(16) unsigned char bounce[QUEUE_INLINE];
     cr_assert_leq(channel_take(channel_of_writer(writer), 20000, 1, &run, bounce, NULL) * 8, 65536);
     size_t first = run.count;
@@ -98,9 +100,9 @@ static int add_one(void *items, size_t count, void *context)
 Test(channel, the_pre_callback_sees_a_copy_of_everything_first)
 {
     make(0);
-    int code = 0;
+    int                 code = 0;
     async_pre_write_fn *old = add_one;
-    void *old_context = &code;
+    void               *old_context = &code;
     cr_assert_eq(async_writer_set_pre(writer, add_one, &code, &old, &old_context), ASYNC_OK);
     cr_assert(old == NULL && old_context == NULL);
     uint64_t item = 5;
@@ -139,10 +141,11 @@ Test(channel, what_nobody_reads_is_discarded_once)
 
 static async_status frozen_status;
 static size_t       frozen_written;
+
 static void write_frozen(void *argument)
 {
     uint64_t items[100];
-    size_t count = *(size_t *)argument;
+    size_t   count = *(size_t *)argument;
     for (size_t i = 0; i < count; i++) { items[i] = i; }
     frozen_status = async_writer_write(writer, items, count, &frozen_written, async_now());
 }
@@ -178,7 +181,7 @@ Test(channel, a_reader_that_is_frozen_while_it_leaves_loses_nothing)
         struct freezer freezer;
         cr_assert_eq(write_items(0, 50, async_now()), ASYNC_OK);
         cr_assert(freezer_start(&freezer, sites[i], release_reader, NULL));
-        size_t accepted = 50;
+        size_t       accepted = 50;
         async_status status = write_items(50, 20, async_now());
         cr_assert(status == ASYNC_OK || status == ASYNC_CLOSED);
         accepted += written;

@@ -11,10 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *job(uint64_t number)
-{
-    return (void *)(uintptr_t)(number + 1); /* never NULL */
-}
+static void *job(uint64_t number) { return (void *)(uintptr_t)(number + 1); /* never NULL */ }
 
 static void preset(struct deque *deque, int64_t index)
 {
@@ -52,7 +49,7 @@ Test(deque, F25_fresh_is_empty)
 Test(deque, owner_takes_the_newest_thief_the_oldest)
 {
     struct deque deque;
-    void *stolen = NULL;
+    void        *stolen = NULL;
     cr_assert(deque_init(&deque, 4));
     for (uint64_t i = 0; i < 4; i++) { cr_assert(deque_push(&deque, job(i))); }
     cr_assert_eq(deque_steal(&deque, &stolen), DEQUE_TAKEN);
@@ -69,7 +66,7 @@ Test(deque, owner_takes_the_newest_thief_the_oldest)
 Test(deque, F26_steal_from_own_and_from_a_finished_owner)
 {
     struct deque deque;
-    void *stolen = NULL;
+    void        *stolen = NULL;
     cr_assert(deque_init(&deque, 2));
     cr_assert_eq(deque_steal(&deque, &stolen), DEQUE_EMPTY);
     cr_assert(deque_push(&deque, job(1)));
@@ -84,7 +81,7 @@ Test(deque, grows_from_one_and_keeps_order)
 {
     enum { JOBS = 5000 };
     struct deque deque;
-    void *stolen = NULL;
+    void        *stolen = NULL;
     cr_assert(deque_init(&deque, 1));
     for (uint64_t i = 0; i < JOBS; i++) { cr_assert(deque_push(&deque, job(i))); }
     cr_assert_eq(deque_size(&deque), JOBS);
@@ -109,7 +106,7 @@ Test(deque, F13_indices_wrap)
             cr_assert(deque_init(&deque, capacity));
             preset(&deque, presets[p]);
             uint64_t random = 88172645463325252u + p, next = 0;
-            size_t first = 0, last = 0;
+            size_t   first = 0, last = 0;
             for (int step = 0; step < STEPS; step++) {
                 random ^= random << 13;
                 random ^= random >> 7;
@@ -180,7 +177,7 @@ Test(deque, F61_two_owners_abort, .signal = SIGABRT)
 Test(deque, after_a_fork)
 {
     struct deque deque = {0};
-    int job;
+    int          job;
     cr_assert(deque_init(&deque, 4));
     for (unsigned i = 0; i < 3; i++) {
         cr_assert(deque_push(&deque, &job));
@@ -206,20 +203,19 @@ static void step(void);
 #undef store_release
 #undef cas_seq_cst
 #undef fence_seq_cst
-#define load_relaxed(p) (step(), atomic_load_explicit((p), memory_order_relaxed))
-#define load_acquire(p) (step(), atomic_load_explicit((p), memory_order_acquire))
-#define store_relaxed(p, v) (step(), atomic_store_explicit((p), (v), memory_order_relaxed))
-#define store_release(p, v) (step(), atomic_store_explicit((p), (v), memory_order_release))
-#define cas_seq_cst(p, expected, v) \
-    (step(), atomic_compare_exchange_strong((p), (expected), (v)))
-#define fence_seq_cst() (step(), atomic_thread_fence(memory_order_seq_cst))
+#define load_relaxed(p)             (step(), atomic_load_explicit((p), memory_order_relaxed))
+#define load_acquire(p)             (step(), atomic_load_explicit((p), memory_order_acquire))
+#define store_relaxed(p, v)         (step(), atomic_store_explicit((p), (v), memory_order_relaxed))
+#define store_release(p, v)         (step(), atomic_store_explicit((p), (v), memory_order_release))
+#define cas_seq_cst(p, expected, v) (step(), atomic_compare_exchange_strong((p), (expected), (v)))
+#define fence_seq_cst()             (step(), atomic_thread_fence(memory_order_seq_cst))
 
-#define deque_init stepped_init
-#define deque_destroy stepped_destroy
-#define deque_push stepped_push
-#define deque_pop stepped_pop
-#define deque_steal stepped_steal
-#define deque_size stepped_size
+#define deque_init       stepped_init
+#define deque_destroy    stepped_destroy
+#define deque_push       stepped_push
+#define deque_pop        stepped_pop
+#define deque_steal      stepped_steal
+#define deque_size       stepped_size
 #define deque_after_fork stepped_after_fork
 #undef ASYNC_DEBUG /* the operations of one thread within one another look like two owners */
 #include "../../runtime/deque.c"
@@ -227,10 +223,10 @@ static void step(void);
 enum { JOBS = 200 };
 
 static struct deque shared;
-static unsigned taken[JOBS];  /* how often each job was */
-static uint64_t pushed;
-static unsigned countdown;    /* to the step that is stopped at; 0: none */
-static unsigned stops;        /* that took place */
+static unsigned     taken[JOBS]; /* how often each job was */
+static uint64_t     pushed;
+static unsigned     countdown; /* to the step that is stopped at; 0: none */
+static unsigned     stops;     /* that took place */
 static void (*meanwhile)(void);
 
 static void step(void)
@@ -262,31 +258,74 @@ static bool pop(void)
 
 static enum deque_result steal(void)
 {
-    void *found = NULL;
+    void             *found = NULL;
     enum deque_result result = deque_steal(&shared, &found);
     if (result == DEQUE_TAKEN) { note(found); }
     return result;
 }
 
 static void steal_once(void) { steal(); }
-static void steal_twice(void) { steal(); steal(); }
+static void steal_twice(void)
+{
+    steal();
+    steal();
+}
 static void pop_once(void) { pop(); }
-static void pop_steal(void) { pop(); steal(); }
-static void pop_push(void) { pop(); push(); }
-static void push_pop(void) { push(); pop(); }
-static void pop_pop_push_push(void) { pop(); pop(); push(); push(); }
-static void steal_push(void) { steal(); push(); }
-static void steal_all(void) { while (steal() == DEQUE_TAKEN) {} }
-static void steal_all_push(void) { steal_all(); push(); }
-static void pop_all_push(void) { while (pop()) {} push(); }
+static void pop_steal(void)
+{
+    pop();
+    steal();
+}
+static void pop_push(void)
+{
+    pop();
+    push();
+}
+static void push_pop(void)
+{
+    push();
+    pop();
+}
+static void pop_pop_push_push(void)
+{
+    pop();
+    pop();
+    push();
+    push();
+}
+static void steal_push(void)
+{
+    steal();
+    push();
+}
+static void steal_all(void)
+{
+    while (steal() == DEQUE_TAKEN) {}
+}
+static void steal_all_push(void)
+{
+    steal_all();
+    push();
+}
+static void pop_all_push(void)
+{
+    while (pop()) {}
+    push();
+}
 /* Fills and empties the array several times over, so that each slot holds something else. */
 static void lap(void)
 {
-    for (int i = 0; i < 20; i++) { push(); steal(); }
+    for (int i = 0; i < 20; i++) {
+        push();
+        steal();
+    }
 }
 static void lap_pop(void)
 {
-    for (int i = 0; i < 20; i++) { push(); pop(); }
+    for (int i = 0; i < 20; i++) {
+        push();
+        pop();
+    }
 }
 /* Three growths in a row, from 2 to 16. */
 static void grow_thrice(void)
@@ -334,9 +373,9 @@ static void at_each_step(void (*operation)(void), void (*others)(void), unsigned
 Test(deque_steps, F24_a_frozen_thief)
 {
     void (*const others[])(void) = {
-        steal_once, steal_twice, pop_once,          pop_steal,  pop_push,
-        push_pop,   lap,         lap_pop,           steal_push, pop_pop_push_push,
-        steal_all,  pop_all_push, steal_all_push,   grow_thrice, grow_and_lap,
+        steal_once, steal_twice,  pop_once,       pop_steal,   pop_push,
+        push_pop,   lap,          lap_pop,        steal_push,  pop_pop_push_push,
+        steal_all,  pop_all_push, steal_all_push, grow_thrice, grow_and_lap,
     };
     for (size_t p = 0; p < PRESETS; p++) {
         for (unsigned jobs = 0; jobs <= 4; jobs++) {
@@ -365,6 +404,7 @@ Test(deque_steps, F23_a_frozen_owner)
 
 /* Two thieves, each inside the other's operation, and the owner inside the second. */
 static unsigned inner;
+
 static void inner_pops(void)
 {
     meanwhile = pop_push;

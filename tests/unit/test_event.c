@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MS UINT64_C(1000000)
+#define MS   UINT64_C(1000000)
 #define SOON (5000 * MS)
 
 static void sleep_ms(unsigned ms)
@@ -49,7 +49,7 @@ struct sleeper {
 static void sleeper_main(void *argument)
 {
     struct sleeper *sleeper = argument;
-    uint32_t key = event_prepare(sleeper->event);
+    uint32_t        key = event_prepare(sleeper->event);
     sleeper->answer = event_wait(sleeper->event, key, sleeper->deadline);
     sleeper->woke_at = os_now_ns();
     add_release(sleeper->awake, 1);
@@ -94,7 +94,7 @@ Test(event, cancel_takes_the_announcement_back)
 Test(event, a_notification_after_prepare_is_enough)
 {
     struct event event = {0};
-    uint32_t key = event_prepare(&event);
+    uint32_t     key = event_prepare(&event);
     cr_assert(event_notify(&event, 1));
     cr_assert(event_wait(&event, key, OS_NEVER), "without sleeping");
     key = event_prepare(&event);
@@ -106,7 +106,7 @@ Test(event, a_notification_after_prepare_is_enough)
 Test(event, a_notification_of_none_wakes_none)
 {
     struct event event = {0};
-    uint32_t key = event_prepare(&event);
+    uint32_t     key = event_prepare(&event);
     cr_assert(event_notify(&event, 0));
     cr_assert_not(event_wait(&event, key, os_now_ns() + 20 * MS));
 }
@@ -115,7 +115,7 @@ Test(event, a_notification_of_none_wakes_none)
 Test(event, F17_deadlines)
 {
     struct event event = {0};
-    uint64_t now = os_now_ns(), past[] = {0, 1, now - 1, now};
+    uint64_t     now = os_now_ns(), past[] = {0, 1, now - 1, now};
     for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
         cr_assert_not(event_wait(&event, event_prepare(&event), past[i]));
     }
@@ -128,7 +128,7 @@ Test(event, F17_deadlines)
 
     uint64_t far[] = {INT64_MAX, (uint64_t)INT64_MAX + 1, OS_NEVER - 1, OS_NEVER};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
-        shared_u32 awake = 0;
+        shared_u32     awake = 0;
         struct sleeper sleeper;
         start(&sleeper, 1, &event, far[i], &awake);
         cr_assert_eq(load_acquire(&awake), 0, "it sleeps");
@@ -141,9 +141,9 @@ Test(event, F17_deadlines)
 Test(event, wakes_one_then_two_then_all)
 {
     enum { SLEEPERS = 6 };
-    struct event event = {0};
+    struct event   event = {0};
     struct sleeper sleepers[SLEEPERS];
-    shared_u32 awake = 0;
+    shared_u32     awake = 0;
     start(sleepers, SLEEPERS, &event, OS_NEVER, &awake);
     cr_assert(event_notify(&event, 1));
     cr_assert(reaches(&awake, 1));
@@ -166,7 +166,7 @@ Test(event, F14_the_epoch_wraps)
     struct event event = {0};
     for (uint32_t epoch = UINT32_MAX - 2; epoch != 2; epoch++) {
         struct sleeper sleepers[SLEEPERS];
-        shared_u32 awake = 0;
+        shared_u32     awake = 0;
         store_relaxed(&event.epoch, epoch);
         cr_assert_not(event_wait(&event, event_prepare(&event), os_now_ns() + MS));
         start(sleepers, SLEEPERS, &event, OS_NEVER, &awake);
@@ -194,13 +194,13 @@ Test(event, F16_a_storm_of_signals)
         sigaction(SIGALRM, &action, NULL);
         const struct itimerval often = {.it_interval.tv_usec = 100, .it_value.tv_usec = 100};
         const struct itimerval off = {.it_value.tv_usec = 0};
-        struct event event = {0};
-        struct rusage before, after;
+        struct event           event = {0};
+        struct rusage          before, after;
 
         uint64_t deadline = os_now_ns() + 300 * MS;
         setitimer(ITIMER_REAL, &often, NULL);
         getrusage(RUSAGE_THREAD, &before);
-        bool answer = event_wait(&event, event_prepare(&event), deadline);
+        bool     answer = event_wait(&event, event_prepare(&event), deadline);
         uint64_t end = os_now_ns();
         getrusage(RUSAGE_THREAD, &after);
         setitimer(ITIMER_REAL, &off, NULL);
@@ -222,18 +222,18 @@ static void step(void);
 #undef add_release
 #undef sub_relaxed
 #undef fence_seq_cst
-#define load_relaxed(p) (step(), atomic_load_explicit((p), memory_order_relaxed))
-#define load_acquire(p) (step(), atomic_load_explicit((p), memory_order_acquire))
+#define load_relaxed(p)   (step(), atomic_load_explicit((p), memory_order_relaxed))
+#define load_acquire(p)   (step(), atomic_load_explicit((p), memory_order_acquire))
 #define add_relaxed(p, v) (step(), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
 #define add_release(p, v) (step(), atomic_fetch_add_explicit((p), (v), memory_order_release))
 #define sub_relaxed(p, v) (step(), atomic_fetch_sub_explicit((p), (v), memory_order_relaxed))
-#define fence_seq_cst() (step(), atomic_thread_fence(memory_order_seq_cst))
-#define event_prepare stepped_prepare
-#define event_cancel stepped_cancel
-#define event_wait stepped_wait
-#define event_notify stepped_notify
-#define os_futex_wait kernel_wait
-#define os_futex_wake kernel_wake
+#define fence_seq_cst()   (step(), atomic_thread_fence(memory_order_seq_cst))
+#define event_prepare     stepped_prepare
+#define event_cancel      stepped_cancel
+#define event_wait        stepped_wait
+#define event_notify      stepped_notify
+#define os_futex_wait     kernel_wait
+#define os_futex_wake     kernel_wake
 
 static bool kernel_wait(shared_u32 *word, uint32_t expected, uint64_t deadline_ns);
 static void kernel_wake(shared_u32 *word, unsigned count);
@@ -241,11 +241,11 @@ static void kernel_wake(shared_u32 *word, unsigned count);
 #include "../../runtime/event.c"
 
 static struct event shared;
-static bool         change;    /* what the waiter looks for */
+static bool         change; /* what the waiter looks for */
 static bool         asleep, woken;
 static unsigned     countdown; /* to the step that is stopped at; 0: none */
 static bool         stopped;
-static void       (*meanwhile)(void);
+static void (*meanwhile)(void);
 
 static void step(void)
 {

@@ -6,8 +6,8 @@
 #include "mem.h"
 #include "os.h"
 
-#include <criterion/criterion.h>
 #include <alloca.h>
+#include <criterion/criterion.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/filter.h>
@@ -69,10 +69,7 @@ static int in_child(void (*body)(void), char *text, size_t size)
     return status;
 }
 
-static bool aborted(int status)
-{
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
+static bool aborted(int status) { return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT; }
 
 static void panics(void) { panic_at("/some/where/file.c", 12, "%d and %s", 7, "words"); }
 static void breaks(void) { CHECK(1 > 2); }
@@ -167,7 +164,7 @@ Test(os, futex_returns_at_once_from_another_word)
 Test(os, F17_futex_deadlines)
 {
     shared_u32 word = 5;
-    uint64_t now = os_now_ns(), past[] = {0, 1, 999999999, now - 1, now};
+    uint64_t   now = os_now_ns(), past[] = {0, 1, 999999999, now - 1, now};
     for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
         cr_assert_not(os_futex_wait(&word, 5, past[i]));
     }
@@ -211,7 +208,7 @@ Test(os, futex_wakes_and_zero_wakes_none)
 Test(os, F9_futex_wakes_by_address)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    void *memory = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void  *memory = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(memory, MAP_FAILED);
     munmap(memory, page);
     os_futex_wake(memory, 1);
@@ -219,7 +216,7 @@ Test(os, F9_futex_wakes_by_address)
 }
 
 /* A filter that answers every futex call with `error`. */
-static int refusal;
+static int  refusal;
 static void refuse_futex(void)
 {
     struct sock_filter program[] = {
@@ -277,13 +274,11 @@ static void look(void *argument)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &seen->cancel);
     pthread_getname_np(pthread_self(), seen->name, sizeof seen->name);
     pthread_attr_t attributes;
-    void *address;
+    void          *address;
     pthread_getattr_np(pthread_self(), &attributes);
     pthread_attr_getstack(&attributes, &address, &seen->stack);
     pthread_attr_destroy(&attributes);
-    if (seen->touch > 0) {
-        memset(alloca(seen->touch), 1, seen->touch);
-    }
+    if (seen->touch > 0) { memset(alloca(seen->touch), 1, seen->touch); }
 }
 
 static struct seen run_thread(size_t stack_size, const char *name)
@@ -338,7 +333,7 @@ Test(os, thread_names_are_cut)
 #ifndef SANITIZER /* its thread data does not fit */
 Test(os, stack_sizes_are_rounded_up)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t       page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t sizes[] = {1, 1000, 16384, 65536, 65537, 100001, 8 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size_t stack = run_thread(sizes[i], "stack").stack;
@@ -355,7 +350,7 @@ Test(os, F41_a_thread_that_cannot_be)
     const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 5000, SIZE_MAX / 2, (size_t)1 << 60};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         os_thread thread;
-        sigset_t mask;
+        sigset_t  mask;
         cr_assert_not(os_thread_start(&thread, look, NULL, sizes[i], "none"));
         pthread_sigmask(SIG_BLOCK, NULL, &mask);
         cr_assert_eq(sigismember(&mask, SIGUSR1), 0, "the mask is as it was");
@@ -376,7 +371,7 @@ static void add_often(void *argument)
 
 Test(os, a_mutex_excludes)
 {
-    int one = 1;
+    int       one = 1;
     os_thread threads[4];
     os_mutex_init(&mutex);
     for (int i = 0; i < 4; i++) {
@@ -461,8 +456,8 @@ Test(os, F57_cgroup_v2)
     put("/sys/fs/cgroup/app/cpu.max", "max 100000\n");
     put("/sys/fs/cgroup/cpu.max", "400000 100000\n");
     cr_assert_eq(os_cgroup_cpus(tree), 4, "a container's own group is the root");
-    const char *const odd[] = {"",           "\n",         "x y\n",     "0 100000\n",
-                               "-1 100000\n", "100000 0\n", "100000 x\n"};
+    const char *const odd[] = {"",           "\n",        "x y\n", "0 100000\n", "-1 100000\n",
+                               "100000 0\n", "100000 x\n"};
     put("/sys/fs/cgroup/cpu.max", "");
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         put("/sys/fs/cgroup/app/part/cpu.max", odd[i]);

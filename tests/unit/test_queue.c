@@ -26,11 +26,11 @@ static void put_run(uint64_t first, size_t count)
 
 /* The next item; UINT64_MAX: empty, UINT64_MAX - 1: the end. */
 #define EMPTY UINT64_MAX
-#define END (UINT64_MAX - 1)
+#define END   (UINT64_MAX - 1)
 static uint64_t next_item(void)
 {
     uint64_t item;
-    bool end = false;
+    bool     end = false;
     if (queue_read(&queue, &item, 1, &end) == 1) { return item; }
     return end ? END : EMPTY;
 }
@@ -49,7 +49,7 @@ Test(queue, first_in_first_out_whatever_the_slot)
     }
     for (uint64_t i = 0; i < item;) {
         uint64_t got[7];
-        size_t count = queue_read(&queue, got, 1 + i % 7, NULL);
+        size_t   count = queue_read(&queue, got, 1 + i % 7, NULL);
         cr_assert_eq(count, min_size(1 + i % 7, item - i));
         for (size_t k = 0; k < count; k++) { cr_assert_eq(got[k], i++); }
         cr_assert_eq(queue_available(&queue), item - i);
@@ -58,7 +58,8 @@ Test(queue, first_in_first_out_whatever_the_slot)
     queue_destroy(&queue);
 }
 
-/* An entry of three slots does not fit behind the 238th: the last two of the segment are given up. */
+/* An entry of three slots does not fit behind the 238th: the last two of the segment are given
+ * up. */
 Test(queue, slots_that_are_given_up_are_no_items)
 {
     make();
@@ -82,7 +83,7 @@ Test(queue, odd_item_sizes_fit_inline)
     for (size_t size = 1; size <= QUEUE_INLINE; size++) {
         cr_assert(queue_init(&queue, size));
         unsigned char items[QUEUE_INLINE], got[QUEUE_INLINE];
-        size_t count = QUEUE_INLINE / size;
+        size_t        count = QUEUE_INLINE / size;
         for (size_t i = 0; i < sizeof items; i++) { items[i] = (unsigned char)(i + size); }
         cr_assert_eq(queue_put_inline(&queue, items, count), QUEUE_OK);
         for (size_t i = 0; i < count; i++) {
@@ -97,7 +98,7 @@ Test(queue, a_take_gives_multiples_of_its_unit_while_it_can)
 {
     make();
     put_run(0, 10);
-    struct run run;
+    struct run                run;
     alignas(16) unsigned char bounce[QUEUE_INLINE];
     cr_assert_eq(queue_take(&queue, 8, 4, &run, bounce, NULL), 8);
     block_release(run.block, 1);
@@ -118,10 +119,10 @@ Test(queue, every_count_of_a_block_is_given_back)
 {
     make();
     put_run(0, 100);
-    struct run parts[100];
-    struct block *block = NULL;
+    struct run                parts[100];
+    struct block             *block = NULL;
     alignas(16) unsigned char bounce[QUEUE_INLINE];
-    size_t count = 0;
+    size_t                    count = 0;
     for (size_t left = 100; left > 0; count++) {
         size_t got = queue_take(&queue, 1 + count % 9, 1, &parts[count], bounce, NULL);
         cr_assert(got > 0);
@@ -154,6 +155,7 @@ Test(queue, close_keeps_what_is_there_and_refuses_the_rest)
 }
 
 static enum queue_result frozen_result;
+
 static void put_frozen(void *argument)
 {
     (void)argument;
@@ -265,7 +267,7 @@ Test(queue, a_frozen_reader_keeps_its_segment_and_nothing_else)
 {
     make();
     struct freezer freezer;
-    uint64_t got = 0;
+    uint64_t       got = 0;
     for (uint64_t i = 0; i < SEGMENT_SLOTS + 1; i++) { put_item(i); }
     for (uint64_t i = 0; i < SEGMENT_SLOTS; i++) { cr_assert_eq(next_item(), i); }
     cr_assert(freezer_start(&freezer, "queue_take: moved", take_frozen, &got));

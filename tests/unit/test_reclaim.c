@@ -103,6 +103,7 @@ Test(reclaim, a_thread_that_ends_holds_nothing)
 }
 
 static struct reclaim_record *seen_record;
+
 static void *note_record(void *argument)
 {
     (void)argument;
@@ -134,6 +135,7 @@ enum { LATE_ROUNDS = 4 };
 
 static pthread_key_t late_key;
 static shared_u32    late_rounds;
+
 static void late(void *argument)
 {
     struct reclaim_record *record = reclaim_enter();
@@ -168,7 +170,7 @@ Test(reclaim, destructors_of_a_thread_may_use_it_and_leave_nothing_behind)
 Test(reclaim, the_child_of_a_fork_goes_on_with_its_own_record)
 {
     struct reclaim_record *record = reclaim_enter();
-    pid_t child = fork();
+    pid_t                  child = fork();
     cr_assert(child >= 0);
     if (child == 0) {
         if (reclaim_enter() != record) { _exit(1); }

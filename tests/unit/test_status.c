@@ -11,8 +11,8 @@
 
 Test(status, every_status_has_a_name_and_a_text)
 {
-#define NAMED(name, text)                                          \
-    cr_assert_str_eq(async_status_name(ASYNC_##name), #name);      \
+#define NAMED(name, text)                                                                          \
+    cr_assert_str_eq(async_status_name(ASYNC_##name), #name);                                      \
     cr_assert_str_eq(async_status_text(ASYNC_##name), text);
     ASYNC_STATUS_MAP(NAMED)
 #undef NAMED
@@ -95,9 +95,9 @@ Test(wait, within_counts_from_now)
 {
     const uint64_t spans[] = {0, 1, 1000, 86400000};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
-        uint64_t before = os_now_ns();
+        uint64_t   before = os_now_ns();
         async_wait wait = async_within_ms(spans[i]);
-        uint64_t after = os_now_ns();
+        uint64_t   after = os_now_ns();
         cr_assert_eq(wait.kind, ASYNC_WAIT_UNTIL);
         cr_assert_geq(wait.value, before + spans[i] * NS_PER_MS);
         cr_assert_leq(wait.value, after + spans[i] * NS_PER_MS);

@@ -8,6 +8,7 @@
 
 /* A stand-in for a channel: so many items are there. */
 static shared_u64 there;
+
 static bool there_met(void *context, size_t need)
 {
     (void)context;
@@ -21,6 +22,7 @@ struct noted {
     struct waitlist *again; /* added there again, once, when it is told */
 };
 static unsigned told_count;
+
 static void note_told(struct waiter *waiter)
 {
     struct noted *noted = container_of(waiter, struct noted, waiter);
@@ -84,7 +86,8 @@ Test(waitlist, a_need_counts_as_the_capacity_at_most, .init = setup)
     cr_assert_eq(told_count, 1);
 }
 
-/* C16: what one was told of is not told to the next, however long the first takes to come for it. */
+/* C16: what one was told of is not told to the next, however long the first takes to come for
+ * it. */
 Test(waitlist, what_was_promised_is_promised_to_one, .init = setup)
 {
     for (size_t i = 0; i < 3; i++) {
@@ -196,6 +199,7 @@ Test(waitlist, a_thread_sleeps_until_told_or_late)
 
 /* Tokens are handed to sleeping threads; each token wakes somebody who takes it. */
 static shared_u64 taken;
+
 static bool try_take(void)
 {
     uint64_t seen = load_seq_cst(&there);
@@ -233,7 +237,7 @@ Test(waitlist, no_wake_up_is_lost, .timeout = 60)
     enum { THREADS = 6 };
     waitlist_init(&list, there_met, NULL);
     pthread_t threads[THREADS];
-    uint64_t each = 5000;
+    uint64_t  each = 5000;
     for (size_t i = 0; i < THREADS; i++) {
         cr_assert_eq(pthread_create(&threads[i], NULL, taker, &each), 0);
     }

@@ -9,10 +9,10 @@
 namespace config
 {
 
-constexpr const char *workload = "power";
+constexpr const char   *workload = "power";
 constexpr std::uint64_t items = 20'000'000;
-constexpr unsigned depths[] = { 1 };
-constexpr kernel stage_kernel = KERNEL_SQUARE;
+constexpr unsigned      depths[] = {1};
+constexpr kernel        stage_kernel = KERNEL_SQUARE;
 
 inline void stage(const std::uint64_t *in, std::uint64_t *out, std::size_t count)
 {

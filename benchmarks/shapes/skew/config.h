@@ -14,18 +14,18 @@ namespace config
 {
 
 constexpr std::uint64_t items = 20'000;
-constexpr std::size_t chunks[] = { 1, 16 };
+constexpr std::size_t   chunks[] = {1, 16};
 
 // How many units of kernel_burn each item takes; the same in every program.
 inline const std::vector<std::uint64_t> &units()
 {
     static const std::vector<std::uint64_t> table = [] {
-        constexpr double mean = 15'000;
-        constexpr double shape = 1.2;
-        std::vector<double> draws(items);
+        constexpr double           mean = 15'000;
+        constexpr double           shape = 1.2;
+        std::vector<double>        draws(items);
         std::vector<std::uint64_t> result(items);
-        std::uint64_t state = 88172645463325252u;
-        double sum = 0;
+        std::uint64_t              state = 88172645463325252u;
+        double                     sum = 0;
         for (double &draw : draws) {
             state ^= state << 13;
             state ^= state >> 7;
@@ -43,10 +43,7 @@ inline const std::vector<std::uint64_t> &units()
     return table;
 }
 
-inline std::uint64_t burn(std::uint64_t item)
-{
-    return kernel_burn(item, units()[item]);
-}
+inline std::uint64_t burn(std::uint64_t item) { return kernel_burn(item, units()[item]); }
 
 // The sum of what kernel_burn gives for all items, in 64 steps an item: the map of n steps is the
 // map of the bits of n, one after the other.
@@ -59,8 +56,7 @@ inline std::uint64_t answer()
             std::uint64_t increment = 1442695040888963407u;
             std::uint64_t state = item;
             for (std::uint64_t steps = units()[item]; steps != 0; steps >>= 1) {
-                if (steps & 1)
-                    state = state * multiplier + increment;
+                if (steps & 1) state = state * multiplier + increment;
                 increment = increment * multiplier + increment;
                 multiplier *= multiplier;
             }
@@ -79,7 +75,7 @@ inline std::string name(unsigned cpus, std::size_t chunk)
 template <class Once>
 void run(benchmark::State &state, Once once)
 {
-    harness::run(state, items, answer(), { { KERNEL_BURN, items } }, once);
+    harness::run(state, items, answer(), {{KERNEL_BURN, items}}, once);
 }
 
 } // namespace config

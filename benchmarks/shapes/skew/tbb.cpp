@@ -18,12 +18,11 @@ static std::uint64_t tbb_pipeline(std::size_t chunk, std::size_t tokens)
                                                             next += chunk;
                                                             return first;
                                                         });
-    auto burn =
-        tbb::make_filter<std::uint64_t, std::uint64_t>(mode::parallel, [=](std::uint64_t first) {
+    auto burn = tbb::make_filter<std::uint64_t, std::uint64_t>(
+        mode::parallel, [=](std::uint64_t first) {
             std::uint64_t end = std::min<std::uint64_t>(first + chunk, config::items);
             std::uint64_t sum = 0;
-            for (std::uint64_t item = first; item < end; item++)
-                sum += config::burn(item);
+            for (std::uint64_t item = first; item < end; item++) sum += config::burn(item);
             return sum;
         });
     auto sum = tbb::make_filter<std::uint64_t, void>(
@@ -35,10 +34,10 @@ static std::uint64_t tbb_pipeline(std::size_t chunk, std::size_t tokens)
 void harness::register_benchmarks(unsigned cpus)
 {
     for (std::size_t chunk : config::chunks) {
-        for (std::size_t tokens : { 4ul, 16ul, 64ul }) {
+        for (std::size_t tokens : {4ul, 16ul, 64ul}) {
             add(config::name(cpus, chunk) + part("tokens", tokens), [=](benchmark::State &state) {
                 tbb::global_control limit(tbb::global_control::max_allowed_parallelism, cpus);
-                tbb::task_arena arena(static_cast<int>(cpus));
+                tbb::task_arena     arena(static_cast<int>(cpus));
                 arena.execute(
                     [&] { config::run(state, [=] { return tbb_pipeline(chunk, tokens); }); });
             });

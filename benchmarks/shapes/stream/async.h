@@ -30,14 +30,13 @@ inline int add_sums(const void *items, std::size_t count, void *context)
 {
     auto *sums = static_cast<const std::uint64_t *>(items);
     auto *total = static_cast<harness::Padded *>(context);
-    for (std::size_t i = 0; i < count; i++)
-        total->value += sums[i];
+    for (std::size_t i = 0; i < count; i++) total->value += sums[i];
     return ASYNC_CONTINUE;
 }
 
 inline std::uint64_t async(pipeline::Pool &pool, unsigned stages, std::size_t chunk)
 {
-    async_reader *results = pool.add_chain(config::items, stages, chunk, stage_task);
+    async_reader      *results = pool.add_chain(config::items, stages, chunk, stage_task);
     async_task_options options{};
     options.input = results;
     options.emit = sum_task;
@@ -55,10 +54,10 @@ inline std::uint64_t async(pipeline::Pool &pool, unsigned stages, std::size_t ch
 inline void register_async(unsigned cpus)
 {
     std::vector<pipeline::Crew> crews;
-    for (unsigned window : { 0u, 64u }) {
-        crews.push_back({ cpus, false, window });
-        crews.push_back(cpus == 1 ? pipeline::Crew{ 0, false, window }
-                                  : pipeline::Crew{ cpus - 1, true, window });
+    for (unsigned window : {0u, 64u}) {
+        crews.push_back({cpus, false, window});
+        crews.push_back(cpus == 1 ? pipeline::Crew{0, false, window}
+                                  : pipeline::Crew{cpus - 1, true, window});
     }
     for (unsigned stages : config::depths) {
         for (std::size_t chunk : chunks) {
@@ -75,7 +74,4 @@ inline void register_async(unsigned cpus)
 
 } // namespace stream
 
-void harness::register_benchmarks(unsigned cpus)
-{
-    stream::register_async(cpus);
-}
+void harness::register_benchmarks(unsigned cpus) { stream::register_async(cpus); }

@@ -14,8 +14,7 @@ inline std::uint64_t plain(unsigned stages, std::size_t chunk, std::uint64_t *it
     for (std::uint64_t first = 0; first < config::items; first += chunk) {
         std::size_t count = std::min<std::uint64_t>(chunk, config::items - first);
         kernel_fill(items, first, count);
-        for (unsigned i = 0; i < stages; i++)
-            config::stage(items, items, count);
+        for (unsigned i = 0; i < stages; i++) config::stage(items, items, count);
         total += kernel_sum(items, count);
     }
     return total;
@@ -23,8 +22,7 @@ inline std::uint64_t plain(unsigned stages, std::size_t chunk, std::uint64_t *it
 
 inline void register_plain(unsigned cpus)
 {
-    if (cpus != 1)
-        return;
+    if (cpus != 1) return;
     for (unsigned stages : config::depths) {
         for (std::size_t chunk : chunks) {
             harness::add(name(stages, cpus, chunk), [=](benchmark::State &state) {
@@ -37,7 +35,4 @@ inline void register_plain(unsigned cpus)
 
 } // namespace stream
 
-void harness::register_benchmarks(unsigned cpus)
-{
-    stream::register_plain(cpus);
-}
+void harness::register_benchmarks(unsigned cpus) { stream::register_plain(cpus); }

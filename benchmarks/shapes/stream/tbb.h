@@ -20,13 +20,13 @@ namespace stream
 
 struct Chunk {
     std::uint64_t *items;
-    std::uint64_t first;
-    std::size_t count;
+    std::uint64_t  first;
+    std::size_t    count;
 };
 
 struct Ring {
     std::vector<harness::Buffer> buffers;
-    std::vector<Chunk> chunks;
+    std::vector<Chunk>           chunks;
 
     Ring(std::size_t tokens, std::size_t chunk) : chunks(tokens)
     {
@@ -41,7 +41,7 @@ inline std::uint64_t tbb_pipeline(unsigned stages, std::size_t chunk, bool paral
                                   Ring &ring)
 {
     std::uint64_t next = 0;
-    std::size_t token = 0;
+    std::size_t   token = 0;
     std::uint64_t total = 0;
     using mode = tbb::filter_mode;
 
@@ -56,15 +56,13 @@ inline std::uint64_t tbb_pipeline(unsigned stages, std::size_t chunk, bool paral
             c->first = next;
             c->count = std::min<std::uint64_t>(chunk, config::items - next);
             next += c->count;
-            if (!parallel_fill)
-                kernel_fill(c->items, c->first, c->count);
+            if (!parallel_fill) kernel_fill(c->items, c->first, c->count);
             return c;
         });
     for (unsigned i = 0; i < stages; i++) {
         bool fill = parallel_fill && i == 0;
         filters = filters & tbb::make_filter<Chunk *, Chunk *>(mode::parallel, [fill](Chunk *c) {
-                      if (fill)
-                          kernel_fill(c->items, c->first, c->count);
+                      if (fill) kernel_fill(c->items, c->first, c->count);
                       config::stage(c->items, c->items, c->count);
                       return c;
                   });
@@ -81,15 +79,15 @@ inline void register_tbb(unsigned cpus)
 {
     for (unsigned stages : config::depths) {
         for (std::size_t chunk : chunks) {
-            for (std::size_t tokens : { 4ul, 16ul }) {
-                for (bool parallel_fill : { false, true }) {
+            for (std::size_t tokens : {4ul, 16ul}) {
+                for (bool parallel_fill : {false, true}) {
                     std::string full = name(stages, cpus, chunk) + harness::part("tokens", tokens) +
                                        harness::part("fill", parallel_fill ? "parallel" : "serial");
                     harness::add(full, [=](benchmark::State &state) {
                         tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
                                                   cpus);
-                        tbb::task_arena arena(static_cast<int>(cpus));
-                        Ring ring(tokens, chunk);
+                        tbb::task_arena     arena(static_cast<int>(cpus));
+                        Ring                ring(tokens, chunk);
                         arena.execute([&] {
                             run(state, stages, chunk,
                                 [&] { return tbb_pipeline(stages, chunk, parallel_fill, ring); });
@@ -103,7 +101,4 @@ inline void register_tbb(unsigned cpus)
 
 } // namespace stream
 
-void harness::register_benchmarks(unsigned cpus)
-{
-    stream::register_tbb(cpus);
-}
+void harness::register_benchmarks(unsigned cpus) { stream::register_tbb(cpus); }

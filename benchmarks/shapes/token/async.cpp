@@ -18,8 +18,8 @@ static int increment_task(const void *in, void *out, std::size_t count, std::siz
 static std::uint64_t by_read(async_reader *reader, std::uint64_t *items, std::size_t count)
 {
     std::uint64_t total = 0;
-    std::size_t got = 0;
-    async_status status;
+    std::size_t   got = 0;
+    async_status  status;
     do {
         status = async_reader_read(reader, items, count, &got, async_forever());
         total += kernel_sum(items, got);
@@ -30,8 +30,8 @@ static std::uint64_t by_read(async_reader *reader, std::uint64_t *items, std::si
 static std::uint64_t by_borrow(async_reader *reader, std::size_t count)
 {
     std::uint64_t total = 0;
-    async_view view{};
-    async_status status;
+    async_view    view{};
+    async_status  status;
     while ((status = async_reader_borrow(reader, &view, count, async_forever())) == ASYNC_OK) {
         total += kernel_sum(static_cast<const std::uint64_t *>(view.items), view.count);
         pipeline::must(async_view_return(&view), "async_view_return");
@@ -43,21 +43,21 @@ void harness::register_benchmarks(unsigned cpus)
 {
     std::vector<pipeline::Crew> crews;
     if (cpus == 1)
-        crews = { { 0, false }, { 1, false } };
+        crews = {{0, false}, {1, false}};
     else
-        crews = { { cpus - 1, false }, { cpus - 1, true } };
+        crews = {{cpus - 1, false}, {cpus - 1, true}};
     for (unsigned stages : config::depths) {
         for (const pipeline::Crew &crew : crews) {
-            for (std::size_t count : { 1024ul, 4096ul, 16384ul, 65536ul, 262144ul }) {
-                for (bool borrow : { false, true }) {
+            for (std::size_t count : {1024ul, 4096ul, 16384ul, 65536ul, 262144ul}) {
+                for (bool borrow : {false, true}) {
                     std::string full = config::name(stages, cpus) + pipeline::part(crew) +
                                        part(borrow ? "borrow" : "read", count);
                     add(full, [=](benchmark::State &state) {
                         pipeline::Pool pool(crew);
-                        Buffer buffer(count);
+                        Buffer         buffer(count);
                         config::run(state, stages, [&] {
-                            async_reader *reader =
-                                pool.add_chain(config::items, stages, 1, increment_task);
+                            async_reader *reader = pool.add_chain(config::items, stages, 1,
+                                                                  increment_task);
                             std::uint64_t total = borrow ? by_borrow(reader, count)
                                                          : by_read(reader, buffer.items(), count);
                             async_reader_release(reader);

@@ -8,8 +8,7 @@ static std::uint64_t openmp(unsigned stages, int threads)
     for (std::uint64_t i = 0; i < config::items; i++) {
         std::uint64_t item;
         kernel_fill(&item, i, 1);
-        for (unsigned stage = 0; stage < stages; stage++)
-            kernel_increment(&item, &item, 1);
+        for (unsigned stage = 0; stage < stages; stage++) kernel_increment(&item, &item, 1);
         total += item;
     }
     return total;

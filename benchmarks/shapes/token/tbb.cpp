@@ -37,10 +37,10 @@ static std::uint64_t tbb_pipeline(unsigned stages, std::size_t tokens)
 void harness::register_benchmarks(unsigned cpus)
 {
     for (unsigned stages : config::depths) {
-        for (std::size_t tokens : { 4ul, 16ul, 64ul }) {
+        for (std::size_t tokens : {4ul, 16ul, 64ul}) {
             add(config::name(stages, cpus) + part("tokens", tokens), [=](benchmark::State &state) {
                 tbb::global_control limit(tbb::global_control::max_allowed_parallelism, cpus);
-                tbb::task_arena arena(static_cast<int>(cpus));
+                tbb::task_arena     arena(static_cast<int>(cpus));
                 arena.execute([&] {
                     config::run(state, stages, [=] { return tbb_pipeline(stages, tokens); });
                 });

@@ -29,14 +29,14 @@
 /* A piece of the input, and what became of it. The last block is the one that isn't full; it may be
  * empty. */
 struct block {
-    size_t dictionary;  /* bytes before `data` that belong to the input too */
-    size_t length;      /* bytes of data */
-    size_t packed_size; /* bytes of packed */
-    uLong crc;          /* of the data */
-    bool last;
+    size_t         dictionary;  /* bytes before `data` that belong to the input too */
+    size_t         length;      /* bytes of data */
+    size_t         packed_size; /* bytes of packed */
+    uLong          crc;         /* of the data */
+    bool           last;
     unsigned char *packed;
     unsigned char *data;
-    unsigned char memory[]; /* the dictionary's room, the data's, the packed data's */
+    unsigned char  memory[]; /* the dictionary's room, the data's, the packed data's */
 };
 
 /* Things to use again: put by any thread, taken by any thread, made when there is none. */
@@ -46,18 +46,18 @@ struct stock {
 };
 
 struct compressor {
-    struct job *job;
-    size_t block_size;
-    size_t packed_room;   /* what a block can grow to */
-    struct stock blocks;  /* struct block * */
-    struct stock streams; /* z_stream *, each of them reset */
+    struct job  *job;
+    size_t       block_size;
+    size_t       packed_room; /* what a block can grow to */
+    struct stock blocks;      /* struct block * */
+    struct stock streams;     /* z_stream *, each of them reset */
 
     unsigned char tail[DICTIONARY]; /* read_blocks: the end of what was read, the next dictionary */
-    size_t tail_length;
-    bool ended;
+    size_t        tail_length;
+    bool          ended;
 
     uLong crc; /* write_blocks: of all that was written */
-    int write_error;
+    int   write_error;
 };
 
 /* ── Stocks ─────────────────────────────────────────────────────────────────────────────────── */
@@ -65,7 +65,7 @@ struct compressor {
 static async_status stock_open(struct stock *stock, async_discard_fn *discard)
 {
     return async_channel_create(&stock->put, &stock->take, sizeof(void *),
-                                &(async_channel_options){ .discard = discard });
+                                &(async_channel_options){.discard = discard});
 }
 
 /* What is still in stock goes to the discard function. */
@@ -89,8 +89,7 @@ static bool stock_put(struct stock *stock, void *thing)
 static struct block *take_block(struct compressor *c)
 {
     struct block *block = stock_take(&c->blocks);
-    if (block != NULL)
-        return block;
+    if (block != NULL) return block;
     block = malloc(sizeof *block + DICTIONARY + c->block_size + c->packed_room);
     if (block != NULL) {
         block->data = block->memory + DICTIONARY;
@@ -101,8 +100,7 @@ static struct block *take_block(struct compressor *c)
 
 static void put_block(struct compressor *c, struct block *block)
 {
-    if (!stock_put(&c->blocks, block))
-        free(block);
+    if (!stock_put(&c->blocks, block)) free(block);
 }
 
 /* For blocks that nobody wants: in stock at the end, or under way when something failed. */
@@ -110,18 +108,15 @@ static void discard_blocks(void *items, size_t count, void *context)
 {
     (void)context;
     struct block **blocks = items;
-    for (size_t i = 0; i < count; i++)
-        free(blocks[i]);
+    for (size_t i = 0; i < count; i++) free(blocks[i]);
 }
 
 static z_stream *take_stream(struct compressor *c)
 {
     z_stream *stream = stock_take(&c->streams);
-    if (stream != NULL)
-        return stream;
+    if (stream != NULL) return stream;
     stream = calloc(1, sizeof *stream);
-    if (stream == NULL)
-        return NULL;
+    if (stream == NULL) return NULL;
     /* -15: raw deflate with the largest window; 8: zlib's usual memory. */
     int level = c->job->settings->level;
     if (deflateInit2(stream, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
@@ -139,16 +134,14 @@ static void free_stream(z_stream *stream)
 
 static void put_stream(struct compressor *c, z_stream *stream)
 {
-    if (deflateReset(stream) != Z_OK || !stock_put(&c->streams, stream))
-        free_stream(stream);
+    if (deflateReset(stream) != Z_OK || !stock_put(&c->streams, stream)) free_stream(stream);
 }
 
 static void discard_streams(void *items, size_t count, void *context)
 {
     (void)context;
     z_stream **streams = items;
-    for (size_t i = 0; i < count; i++)
-        free_stream(streams[i]);
+    for (size_t i = 0; i < count; i++) free_stream(streams[i]);
 }
 
 /* ── Read ───────────────────────────────────────────────────────────────────────────────────── */
@@ -160,8 +153,7 @@ static int read_block(struct compressor *c, struct block *block)
     memcpy(block->data - c->tail_length, c->tail, c->tail_length);
 
     int error = read_fully(c->job->in, block->data, c->block_size, &block->length);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     block->last = block->length < c->block_size;
     c->ended = block->last;
 
@@ -176,11 +168,10 @@ static int read_block(struct compressor *c, struct block *block)
 static int read_blocks(void *items, size_t count, size_t *got, void *context)
 {
     struct compressor *c = context;
-    struct block **blocks = items;
+    struct block     **blocks = items;
     while (*got < count && !c->ended) {
         struct block *block = take_block(c);
-        if (block == NULL)
-            return ENOMEM;
+        if (block == NULL) return ENOMEM;
         int error = read_block(c, block);
         if (error != 0) {
             put_block(c, block);
@@ -212,8 +203,8 @@ static bool deflate_with(z_stream *stream, struct block *block, size_t room)
 static int deflate_block(const void *in, void *out, void *context)
 {
     struct compressor *c = context;
-    struct block *block = *(struct block *const *)in;
-    z_stream *stream = take_stream(c);
+    struct block      *block = *(struct block *const *)in;
+    z_stream          *stream = take_stream(c);
     if (stream == NULL) {
         put_block(c, block);
         return ENOMEM;
@@ -234,7 +225,7 @@ static int deflate_block(const void *in, void *out, void *context)
 /* The sink: all the blocks, in their order. They are ours now, even if the disk is full. */
 static int write_blocks(const void *items, size_t count, void *context)
 {
-    struct compressor *c = context;
+    struct compressor   *c = context;
     struct block *const *blocks = items;
     for (size_t i = 0; i < count; i++) {
         struct block *block = blocks[i];
@@ -250,23 +241,22 @@ static int write_blocks(const void *items, size_t count, void *context)
 
 static void store32(unsigned char *to, uint64_t value)
 {
-    for (int i = 0; i < 4; i++)
-        to[i] = (unsigned char)(value >> (8 * i));
+    for (int i = 0; i < 4; i++) to[i] = (unsigned char)(value >> (8 * i));
 }
 
 /* Where the input has a name and a time, they are in the header. */
 static int write_header(struct job *job)
 {
     enum { FILE_NAME = 8, SLOWEST = 2, FASTEST = 4, UNIX = 3 };
-    int level = job->settings->level;
-    unsigned char header[10] = { 0x1f, 0x8b, Z_DEFLATED };
+    int           level = job->settings->level;
+    unsigned char header[10] = {0x1f, 0x8b, Z_DEFLATED};
     header[8] = level == 9 ? SLOWEST : level == 1 ? FASTEST : 0;
     header[9] = UNIX;
     if (job->in_path == NULL || !S_ISREG(job->in_info.st_mode))
         return write_fully(job, header, sizeof header);
 
     const char *name = basename(job->in_path);
-    int64_t time = job->in_info.st_mtime;
+    int64_t     time = job->in_info.st_mtime;
     header[3] = FILE_NAME;
     store32(header + 4, time > 0 && time <= UINT32_MAX ? (uint64_t)time : 0);
     int error = write_fully(job, header, sizeof header);
@@ -286,7 +276,7 @@ static int write_trailer(struct compressor *c)
 /* Adds the two tasks and runs everything through them. *failure says what went wrong in them. */
 static async_status run_tasks(struct compressor *c, async_pool *pool, async_error *failure)
 {
-    async_source input = async_source_from(read_blocks, c, sizeof(struct block *));
+    async_source  input = async_source_from(read_blocks, c, sizeof(struct block *));
     async_reader *blocks = NULL, *packed = NULL;
 
     const async_task_options read_task = {
@@ -308,13 +298,11 @@ static async_status run_tasks(struct compressor *c, async_pool *pool, async_erro
         .max_chunksize = 1,
         .in_place = true,
     };
-    if (status == ASYNC_OK)
-        status = async_pool_add_task(pool, &packed, &deflate_task);
+    if (status == ASYNC_OK) status = async_pool_add_task(pool, &packed, &deflate_task);
     if (status == ASYNC_OK)
         status = async_reader_for_each(packed, write_blocks, c, async_forever());
 
-    if (status != ASYNC_OK && packed != NULL)
-        async_reader_error(packed, failure);
+    if (status != ASYNC_OK && packed != NULL) async_reader_error(packed, failure);
     async_reader_release(blocks);
     async_reader_release(packed);
     return status;
@@ -322,36 +310,32 @@ static async_status run_tasks(struct compressor *c, async_pool *pool, async_erro
 
 static enum verdict run_pool(struct compressor *c)
 {
-    struct job *job = c->job;
-    async_pool *pool;
-    const async_pool_options options = { .name = "pgzip" };
-    async_status status = async_pool_create(&pool, job->settings->workers, &options);
+    struct job              *job = c->job;
+    async_pool              *pool;
+    const async_pool_options options = {.name = "pgzip"};
+    async_status             status = async_pool_create(&pool, job->settings->workers, &options);
     if (status != ASYNC_OK)
         return complain("cannot start the workers: %s", async_status_text(status));
 
-    async_error failure = { .status = ASYNC_OK };
+    async_error failure = {.status = ASYNC_OK};
     status = run_tasks(c, pool, &failure);
     async_pool_destroy(pool, ASYNC_DROP);
 
-    if (c->write_error != 0)
-        return output_failed(job, c->write_error);
-    if (status == ASYNC_OK)
-        return DONE;
-    if (failure.status == ASYNC_FAILED)
-        return input_failed(job, failure.code);
+    if (c->write_error != 0) return output_failed(job, c->write_error);
+    if (status == ASYNC_OK) return DONE;
+    if (failure.status == ASYNC_FAILED) return input_failed(job, failure.code);
     return complain("%s: %s", job->in_name, async_status_text(status));
 }
 
 enum verdict compress_job(struct job *job)
 {
-    struct compressor c = { .job = job, .block_size = job->settings->block_size };
+    struct compressor c = {.job = job, .block_size = job->settings->block_size};
     /* Beyond its bound, a block that isn't the last ends with an empty one of 5 bytes. */
     c.packed_room = deflateBound(NULL, (uLong)c.block_size) + 16;
 
     enum verdict verdict = FAILED;
-    int error = write_header(job);
-    if (error != 0)
-        return output_failed(job, error);
+    int          error = write_header(job);
+    if (error != 0) return output_failed(job, error);
     if (stock_open(&c.blocks, discard_blocks) != ASYNC_OK ||
         stock_open(&c.streams, discard_streams) != ASYNC_OK)
         input_failed(job, ENOMEM);
@@ -359,8 +343,7 @@ enum verdict compress_job(struct job *job)
         verdict = run_pool(&c);
     stock_close(&c.blocks);
     stock_close(&c.streams);
-    if (verdict != DONE)
-        return verdict;
+    if (verdict != DONE) return verdict;
     error = write_trailer(&c);
     return error == 0 ? DONE : output_failed(job, error);
 }

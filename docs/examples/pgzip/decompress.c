@@ -9,9 +9,9 @@
 #include <zlib.h>
 
 struct inflater {
-    struct job *job;
-    z_stream stream;
-    bool ended; /* nothing more to read */
+    struct job   *job;
+    z_stream      stream;
+    bool          ended; /* nothing more to read */
     unsigned char in[64 * 1024];
     unsigned char out[128 * 1024];
 };
@@ -20,16 +20,14 @@ struct inflater {
 static int want(struct inflater *d, size_t count)
 {
     z_stream *stream = &d->stream;
-    if (stream->avail_in >= count)
-        return 0;
+    if (stream->avail_in >= count) return 0;
     memmove(d->in, stream->next_in, stream->avail_in);
     stream->next_in = d->in;
     while (stream->avail_in < count && !d->ended) {
         size_t got;
-        int error =
-            read_some(d->job->in, d->in + stream->avail_in, sizeof d->in - stream->avail_in, &got);
-        if (error != 0)
-            return error;
+        int error = read_some(d->job->in, d->in + stream->avail_in, sizeof d->in - stream->avail_in,
+                              &got);
+        if (error != 0) return error;
         d->ended = got == 0;
         d->job->bytes_in += got;
         stream->avail_in += (uInt)got;
@@ -60,23 +58,16 @@ static enum verdict inflate_member(struct inflater *d)
         stream->next_out = d->out;
         stream->avail_out = sizeof d->out;
         int result = inflate(stream, Z_NO_FLUSH);
-        if (result == Z_MEM_ERROR)
-            return complain("%s: out of memory", d->job->in_name);
+        if (result == Z_MEM_ERROR) return complain("%s: out of memory", d->job->in_name);
         int error = write_fully(d->job, d->out, sizeof d->out - stream->avail_out);
-        if (error != 0)
-            return output_failed(d->job, error);
+        if (error != 0) return output_failed(d->job, error);
         progress_update(d->job);
 
-        if (result == Z_STREAM_END)
-            return DONE;
-        if (result != Z_OK && result != Z_BUF_ERROR)
-            return corrupt(d);
-        if (stream->avail_out == 0)
-            continue; /* there may be more of it */
-        if ((error = want(d, 1)) != 0)
-            return input_failed(d->job, error);
-        if (stream->avail_in == 0)
-            return ended_early(d);
+        if (result == Z_STREAM_END) return DONE;
+        if (result != Z_OK && result != Z_BUF_ERROR) return corrupt(d);
+        if (stream->avail_out == 0) continue; /* there may be more of it */
+        if ((error = want(d, 1)) != 0) return input_failed(d->job, error);
+        if (stream->avail_in == 0) return ended_early(d);
     }
 }
 
@@ -96,24 +87,19 @@ static enum verdict check_rest(struct inflater *d)
                 return warn(d->job, "%s: decompression OK, trailing garbage ignored",
                             d->job->in_name);
         int error = want(d, 1);
-        if (error != 0)
-            return input_failed(d->job, error);
-        if (stream->avail_in == 0)
-            return DONE;
+        if (error != 0) return input_failed(d->job, error);
+        if (stream->avail_in == 0) return DONE;
     }
 }
 
 static enum verdict inflate_members(struct inflater *d)
 {
     int error = want(d, 2);
-    if (error == 0 && d->stream.avail_in < 2)
-        return ended_early(d);
-    if (error == 0 && !at_member(d))
-        return complain("%s: not in gzip format", d->job->in_name);
+    if (error == 0 && d->stream.avail_in < 2) return ended_early(d);
+    if (error == 0 && !at_member(d)) return complain("%s: not in gzip format", d->job->in_name);
     while (error == 0 && at_member(d)) {
         enum verdict verdict = inflate_member(d);
-        if (verdict != DONE)
-            return verdict;
+        if (verdict != DONE) return verdict;
         error = want(d, 2);
     }
     return error != 0 ? input_failed(d->job, error) : check_rest(d);
@@ -122,9 +108,8 @@ static enum verdict inflate_members(struct inflater *d)
 enum verdict decompress_job(struct job *job)
 {
     struct inflater *d = calloc(1, sizeof *d);
-    enum verdict verdict;
-    if (d != NULL)
-        d->job = job;
+    enum verdict     verdict;
+    if (d != NULL) d->job = job;
     /* 15: any window; + 16: with gzip's header and trailer, whose sums are checked. */
     if (d == NULL || inflateInit2(&d->stream, 15 + 16) != Z_OK) {
         verdict = complain("%s: out of memory", job->in_name);

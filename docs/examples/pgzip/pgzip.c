@@ -39,23 +39,23 @@ static const char help[] =
 static const char short_options[] = "123456789b:cdfhko:p:qvV";
 
 static const struct option long_options[] = {
-    { "fast", no_argument, NULL, '1' },
-    { "best", no_argument, NULL, '9' },
-    { "blocksize", required_argument, NULL, 'b' },
-    { "stdout", no_argument, NULL, 'c' },
-    { "to-stdout", no_argument, NULL, 'c' },
-    { "decompress", no_argument, NULL, 'd' },
-    { "uncompress", no_argument, NULL, 'd' },
-    { "force", no_argument, NULL, 'f' },
-    { "help", no_argument, NULL, 'h' },
-    { "keep", no_argument, NULL, 'k' },
-    { "output", required_argument, NULL, 'o' },
-    { "processes", required_argument, NULL, 'p' },
-    { "quiet", no_argument, NULL, 'q' },
-    { "silent", no_argument, NULL, 'q' },
-    { "verbose", no_argument, NULL, 'v' },
-    { "version", no_argument, NULL, 'V' },
-    { NULL, 0, NULL, 0 },
+    {"fast", no_argument, NULL, '1'},
+    {"best", no_argument, NULL, '9'},
+    {"blocksize", required_argument, NULL, 'b'},
+    {"stdout", no_argument, NULL, 'c'},
+    {"to-stdout", no_argument, NULL, 'c'},
+    {"decompress", no_argument, NULL, 'd'},
+    {"uncompress", no_argument, NULL, 'd'},
+    {"force", no_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"keep", no_argument, NULL, 'k'},
+    {"output", required_argument, NULL, 'o'},
+    {"processes", required_argument, NULL, 'p'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"silent", no_argument, NULL, 'q'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
 };
 
 static _Noreturn void misused(void)
@@ -79,8 +79,8 @@ static unsigned long number(int option, const char *text, unsigned long least, u
 /* Returns when all options are understood; optind is the first FILE then. */
 static struct settings parse_options(int argc, char **argv)
 {
-    struct settings settings = { .workers = ASYNC_ALL_CPUS, .block_size = 128 << 10, .level = 6 };
-    int option;
+    struct settings settings = {.workers = ASYNC_ALL_CPUS, .block_size = 128 << 10, .level = 6};
+    int             option;
     argv[0] = basename(argv[0]); /* for getopt's messages */
     while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
         switch (option) { /* clang-format off */
@@ -109,7 +109,7 @@ static struct settings parse_options(int argc, char **argv)
 /* As gzip -v: what became of the file, by how much it is smaller. */
 static void describe(const struct job *job)
 {
-    bool decompress = job->settings->decompress;
+    bool   decompress = job->settings->decompress;
     double plain = (double)(decompress ? job->bytes_out : job->bytes_in);
     double packed = (double)(decompress ? job->bytes_in : job->bytes_out);
     fprintf(stderr, "%s:\t%5.1f%%", job->in_name, plain > 0 ? 100 * (1 - packed / plain) : 0);
@@ -121,17 +121,15 @@ static void describe(const struct job *job)
 
 static enum verdict process(const struct settings *settings, const char *path)
 {
-    struct job job = { .settings = settings, .in = -1, .out = -1 };
+    struct job   job = {.settings = settings, .in = -1, .out = -1};
     enum verdict verdict = open_input(&job, path);
-    if (verdict == DONE)
-        verdict = open_output(&job);
+    if (verdict == DONE) verdict = open_output(&job);
     if (verdict == DONE) {
         progress_start(&job);
         verdict = settings->decompress ? decompress_job(&job) : compress_job(&job);
         progress_end(&job);
         verdict = remove_input(&job, close_output(&job, verdict));
-        if (verdict != FAILED && settings->verbose)
-            describe(&job);
+        if (verdict != FAILED && settings->verbose) describe(&job);
     }
     close_job(&job);
     return verdict;
@@ -142,8 +140,7 @@ static enum verdict process(const struct settings *settings, const char *path)
 static void occupy_standard_files(void)
 {
     int fd;
-    do
-        fd = open("/dev/null", O_CLOEXEC | O_PATH);
+    do fd = open("/dev/null", O_CLOEXEC | O_PATH);
     while (fd >= 0 && fd <= STDERR_FILENO);
     close(fd);
 }
@@ -161,8 +158,7 @@ int main(int argc, char **argv)
     catch_signals();
 
     enum verdict verdict = optind == argc ? process(&settings, "-") : DONE;
-    for (int i = optind; i < argc; i++)
-        verdict = worse(verdict, process(&settings, argv[i]));
+    for (int i = optind; i < argc; i++) verdict = worse(verdict, process(&settings, argv[i]));
 
     if (close(STDOUT_FILENO) != 0 && errno != EBADF)
         verdict = complain("stdout: %s", strerror(errno));

@@ -19,42 +19,42 @@ enum verdict { DONE = 0, FAILED = 1, WARNED = 2 };
 
 /* What the command line asks for. */
 struct settings {
-    unsigned workers;  /* threads that deflate; 0: the main one does; or ASYNC_ALL_CPUS */
-    size_t block_size; /* bytes of input that are deflated as one piece */
-    int level;         /* 1 to 9 */
-    bool decompress;
-    bool to_stdout;
-    bool keep;
-    bool force;
-    bool quiet;
-    bool verbose;
+    unsigned    workers;    /* threads that deflate; 0: the main one does; or ASYNC_ALL_CPUS */
+    size_t      block_size; /* bytes of input that are deflated as one piece */
+    int         level;      /* 1 to 9 */
+    bool        decompress;
+    bool        to_stdout;
+    bool        keep;
+    bool        force;
+    bool        quiet;
+    bool        verbose;
     const char *output; /* NULL: named after the input */
 };
 
 struct progress {
     const char *name;
-    uint64_t total;  /* bytes; 0: not known */
-    int64_t started; /* milliseconds */
-    int64_t next;    /* when to draw */
-    bool shown;
+    uint64_t    total;   /* bytes; 0: not known */
+    int64_t     started; /* milliseconds */
+    int64_t     next;    /* when to draw */
+    bool        shown;
 };
 
 /* One file, or standard input, on its way to another, or to standard output. */
 struct job {
     const struct settings *settings;
 
-    int in;
+    int         in;
     const char *in_name; /* for messages */
-    char *in_path;       /* NULL: standard input */
+    char       *in_path; /* NULL: standard input */
     struct stat in_info;
-    uint64_t bytes_in; /* done so far */
+    uint64_t    bytes_in; /* done so far */
 
-    int out;
-    const char *out_name; /* for messages */
-    char *out_path;       /* NULL: standard output */
-    char *temporary;      /* the name of a file that is to replace another, until it is complete */
-    char *replaced;       /* its name from then on */
-    uint64_t bytes_out;
+    int         out;
+    const char *out_name;  /* for messages */
+    char       *out_path;  /* NULL: standard output */
+    char       *temporary; /* the name of a file that is to replace another, until it is complete */
+    char       *replaced;  /* its name from then on */
+    uint64_t    bytes_out;
 
     struct progress progress;
 };

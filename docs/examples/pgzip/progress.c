@@ -52,8 +52,7 @@ static void format_bar(char *text, size_t width, double part)
     size_t inside = width - 2;
     size_t filled = (size_t)((double)inside * part);
     text[0] = '[';
-    for (size_t i = 0; i < inside; i++)
-        text[1 + i] = i < filled ? '=' : i == filled ? '>' : ' ';
+    for (size_t i = 0; i < inside; i++) text[1 + i] = i < filled ? '=' : i == filled ? '>' : ' ';
     text[1 + inside] = ']';
     text[width] = '\0';
 }
@@ -65,12 +64,12 @@ static void format_line(char *line, size_t size, size_t width, const struct prog
     enum { MIB = 1 << 20, NAME_AT_MOST = 24, BAR_AT_LEAST = 10, BAR_AT_MOST = 60 };
     double rate = (double)done * 1000 / (double)(elapsed > 0 ? elapsed : 1);
     double part = 0;
-    char percent[8] = "", figures[64], left[32] = "", bar[BAR_AT_MOST + 1] = "";
+    char   percent[8] = "", figures[64], left[32] = "", bar[BAR_AT_MOST + 1] = "";
 
     snprintf(figures, sizeof figures, "%7.1f MiB  %6.1f MiB/s", (double)done / MIB, rate / MIB);
     if (progress->total > 0) {
         uint64_t rest = done < progress->total ? progress->total - done : 0;
-        char time[24];
+        char     time[24];
         part = 1 - (double)rest / (double)progress->total;
         snprintf(percent, sizeof percent, "%3.0f%% ", part * 100);
         format_time(time, sizeof time, (double)rest / (rate > 0 ? rate : 1e-9));
@@ -92,11 +91,9 @@ static void format_line(char *line, size_t size, size_t width, const struct prog
 void progress_start(struct job *job)
 {
     struct progress *progress = &job->progress;
-    bool in_foreground = tcgetpgrp(STDERR_FILENO) == getpgrp(); /* so a terminal, too */
-    if (job->settings->quiet || !in_foreground || isatty(job->out))
-        return;
-    *progress =
-        (struct progress){ .name = basename(job->in_name), .started = now(), .shown = true };
+    bool             in_foreground = tcgetpgrp(STDERR_FILENO) == getpgrp(); /* so a terminal, too */
+    if (job->settings->quiet || !in_foreground || isatty(job->out)) return;
+    *progress = (struct progress){.name = basename(job->in_name), .started = now(), .shown = true};
     progress->next = progress->started + FIRST_AFTER;
     off_t at = lseek(job->in, 0, SEEK_CUR);
     if (S_ISREG(job->in_info.st_mode) && job->in_info.st_size > at)
@@ -106,9 +103,8 @@ void progress_start(struct job *job)
 void progress_update(struct job *job)
 {
     struct progress *progress = &job->progress;
-    int64_t time = progress->shown ? now() : 0;
-    if (!progress->shown || time < progress->next)
-        return;
+    int64_t          time = progress->shown ? now() : 0;
+    if (!progress->shown || time < progress->next) return;
     progress->next = time + THEN_EVERY;
 
     char line[512];
@@ -118,8 +114,7 @@ void progress_update(struct job *job)
 
 void progress_end(struct job *job)
 {
-    if (job->progress.shown)
-        fputs(ERASE_LINE, stderr);
+    if (job->progress.shown) fputs(ERASE_LINE, stderr);
     job->progress.shown = false;
 }
 
@@ -127,8 +122,7 @@ void progress_end(struct job *job)
 
 static void print_message(const char *format, va_list arguments)
 {
-    if (isatty(STDERR_FILENO))
-        fputs(ERASE_LINE, stderr);
+    if (isatty(STDERR_FILENO)) fputs(ERASE_LINE, stderr);
     fputs("pgzip: ", stderr);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
@@ -147,8 +141,7 @@ enum verdict warn(const struct job *job, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    if (!job->settings->quiet)
-        print_message(format, arguments);
+    if (!job->settings->quiet) print_message(format, arguments);
     va_end(arguments);
     return WARNED;
 }

@@ -23,22 +23,17 @@ int main()
     task.batch = square;
     task.item_size = sizeof(uint64_t);
 
-    if (std::strcmp(async_version(), ASYNC_VERSION_STRING) != 0)
-        return 1;
-    if (async_pool_create(&pool, 1, nullptr) != ASYNC_OK)
-        return 2;
-    if (async_pool_add_task(pool, &squares, &task) != ASYNC_OK)
-        return 3;
+    if (std::strcmp(async_version(), ASYNC_VERSION_STRING) != 0) return 1;
+    if (async_pool_create(&pool, 1, nullptr) != ASYNC_OK) return 2;
+    if (async_pool_add_task(pool, &squares, &task) != ASYNC_OK) return 3;
     std::vector<uint64_t> items(1000);
     std::size_t           got = 0;
     if (async_reader_read(squares, items.data(), items.size(), &got, async_forever()) != ASYNC_OK)
         return 4;
     uint64_t sum = 0;
-    for (std::size_t i = 0; i < got; i++)
-        sum += items[i];
+    for (std::size_t i = 0; i < got; i++) sum += items[i];
     async_reader_release(squares);
-    if (async_pool_destroy(pool, ASYNC_DROP) != ASYNC_OK)
-        return 5;
+    if (async_pool_destroy(pool, ASYNC_DROP) != ASYNC_OK) return 5;
     std::printf("%llu\n", static_cast<unsigned long long>(sum));
     return sum == 332833500 ? 0 : 6;
 }
