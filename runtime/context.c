@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unwind.h>
 
 THREAD_LOCAL struct context context;
 
@@ -38,6 +39,23 @@ void guard_left(struct guard *guard)
         panic("an exception, pthread_exit or thread cancellation left a function of task \"%s\"",
               context.task == NULL ? "" : context.task->out.name);
     }
+}
+
+/* The personality routine (Itanium C++ ABI, Exception Handling, 2.5) of CLAIM_EXCEPTIONS; named in
+ * assembly. */
+_Unwind_Reason_Code async_claim_exceptions(int version, _Unwind_Action actions,
+                                           _Unwind_Exception_Class   kind,
+                                           struct _Unwind_Exception *exception,
+                                           struct _Unwind_Context   *frame);
+__attribute__((used, visibility("hidden"))) _Unwind_Reason_Code
+async_claim_exceptions(int version, _Unwind_Action actions, _Unwind_Exception_Class kind,
+                       struct _Unwind_Exception *exception, struct _Unwind_Context *frame)
+{
+    (void)version;
+    (void)kind;
+    (void)exception;
+    (void)frame;
+    return (actions & _UA_SEARCH_PHASE) != 0 ? _URC_HANDLER_FOUND : _URC_CONTINUE_UNWIND;
 }
 
 /* The stack grows down on every machine this is for: a frame inside the guard's lies below it. */

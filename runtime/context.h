@@ -59,6 +59,9 @@ void context_error(struct async_error *error, const struct async_task *task, int
 
 /* Stands around every call of the user's functions: an exception or pthread_exit that would pass
  * through the runtime ends the program with a message that names the task.
+ * An exception for which nobody above has a handler would end the program first, where it is thrown
+ * and with no name: CLAIM_EXCEPTIONS, in a function that calls those with guards, says that there
+ * is one. It is never asked for more: the guard comes first.
  * A longjmp passes it by unseen; a debug build finds out when the thread calls such a function
  * again from where the guard's frame is gone. */
 struct guard {
@@ -72,6 +75,12 @@ void guard_check(const struct guard *guard);
     struct guard name                                                                              \
         __attribute__((cleanup(guard_left))) = {true, __builtin_frame_address(0), NULL};           \
     guard_enter(&name)
+
+#if (defined(__x86_64__) || defined(__aarch64__) || defined(__riscv)) && !defined(ASYNC_MODEL)
+#define CLAIM_EXCEPTIONS() __asm__ volatile(".cfi_personality 0x1b, async_claim_exceptions")
+#else
+#define CLAIM_EXCEPTIONS() ((void)0)
+#endif
 
 static inline void guard_enter(struct guard *guard)
 {

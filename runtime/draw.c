@@ -159,7 +159,7 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     return RUN_DONE;
 }
 
-enum run_result strand_draw(struct strand *strand, struct run_options options)
+NEVER_INLINE enum run_result strand_draw(struct strand *strand, struct run_options options)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     size_t             backlog = backlog_of(end);

@@ -169,6 +169,7 @@ static bool starves(const struct strand *strand)
 
 enum run_result task_run(struct async_task *end, struct run_options options)
 {
+    CLAIM_EXCEPTIONS();
     int64_t backlog = load_seq_cst(&end->backlog); /* Q3 */
     if (backlog <= 0) { return RUN_NOTHING; }
     struct strand strand;

@@ -195,15 +195,10 @@ static void left_functions(void)
     static culprit throwers[] = {{.each = throwing_each}, {.next = throwing_next}};
     for (unsigned i = 0; i < 2; i++) {
         must_abort(run_caught, &throwers[i], "left a function of task");
-        /* With no handler above, as on a worker, C++'s own runtime is first: it doesn't unwind,
-         * says what was thrown and aborts. */
+        /* With no handler above C++'s own runtime would end the process without a name. */
         for (unsigned n = 0; n < 2; n++) {
             throwers[i].n = n;
-            child_end end = end_of(run_culprit, &throwers[i]);
-            ROW_CHECK(!end.hung && end.signal == SIGABRT);
-            ROW_CHECK(strstr(end.said, "left a function of task \"culprit\"") != NULL ||
-                      strstr(end.said, "terminate called") != NULL);
-            free(end.said);
+            must_abort(run_culprit, &throwers[i], "left a function of task");
         }
         throwers[i].n = 0;
     }
