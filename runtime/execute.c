@@ -193,14 +193,13 @@ async_status async_emit(async_emitter *out, const void *items, size_t n)
 
 /* One pass of a stage over n items. */
 struct pass {
-    const unsigned char *in;
-    unsigned char       *out;
-    size_t               count;
-    size_t               done;   /* inputs completed */
-    size_t               made;   /* outputs in `out` (emit: none) */
-    bool                 failed; /* at input `done`, which counts as read */
-    bool                 stop;   /* nothing more of this run is to start */
-    size_t               chunks;
+    unsigned char *in, *out; /* the same, where it emits */
+    size_t         count;
+    size_t         done;   /* inputs completed */
+    size_t         made;   /* outputs in `out` (emit: none) */
+    bool           failed; /* at input `done`, which counts as read */
+    bool           stop;   /* nothing more of this run is to start */
+    size_t         chunks;
 };
 
 static bool aborted(const struct strand *strand, const struct async_task *task)
@@ -244,10 +243,11 @@ ALWAYS_INLINE int call(struct strand *strand, const struct async_task *task,
     return code;
 }
 
-static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
+ALWAYS_INLINE void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
 {
-    struct async_task *task = strand->stage[stage];
-    size_t in_size = task->input_size, out_size = task->out.item_size, left = pass->count;
+    struct async_task   *task = strand->stage[stage];
+    size_t               in_size = task->input_size, left = pass->count;
+    size_t               out_size = task->emit == NULL ? task->out.item_size : 0;
     const unsigned char *in = pass->in;
     unsigned char       *out = pass->out;
     while (left > 0) {
@@ -267,7 +267,7 @@ static void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass
         }
         left -= count;
         in += count * in_size;
-        if (out != NULL) { out += count * out_size; } /* NULL: it emits */
+        out += count * out_size;
     }
     pass->done = pass->made = pass->count - left;
 }
@@ -304,9 +304,8 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
             reader->post(items, &kept, reader->post_context);
             kept = min_size(kept, count);
         }
-        struct pass chunk = {.in = items, .count = kept};
-        /* NULL: an emit task */
-        if (whole.out != NULL) { chunk.out = whole.out + whole.made * task->out.item_size; }
+        struct pass chunk = {.in = items, .out = whole.out, .count = kept};
+        if (task->emit == NULL) { chunk.out += whole.made * task->out.item_size; }
         if (passes(task)) {
             memcpy(chunk.out, chunk.in, kept * task->out.item_size);
             chunk.done = chunk.made = kept;
@@ -352,25 +351,26 @@ __attribute__((noinline)) static void fill_range(unsigned char *to, uint64_t fir
 
 /* What is the same for all granules of a run. */
 struct route {
-    /* where a stage puts its output; NULL: where its input lies. Not of the end */
+    /* where a stage puts its output; NULL: where its input lies. Of the end: in this granule */
     unsigned char *out[FUSE_MAX];
-    uint32_t       passes;      /* a bit for each stage without a function */
-    bool           called_back; /* the head's chunks see the callbacks of the input's reader */
-    uint64_t       chunks[FUSE_MAX], made[FUSE_MAX];
+    uint32_t special;     /* a bit for each stage whose chunks are not just given to its function */
+    bool     called_back; /* the head's chunks see the callbacks of the input's reader */
+    uint64_t chunks[FUSE_MAX], made[FUSE_MAX];
 };
+_Static_assert(FUSE_MAX <= 32, "a bit for each stage");
 
 static void route_plan(struct strand *strand, struct route *route)
 {
     bool     range = strand->input.items == NULL, writable = strand->writable || range;
     unsigned flip = range ? 1 : 0;
-    route->passes = 0;
     route->called_back = strand->origin_count > 0 && strand->called_back;
+    route->special = route->called_back ? 1u << (strand->stages - 1) : 0;
     for (unsigned i = strand->stages; i-- > 0;) {
         const struct async_task *task = strand->stage[i];
-        bool                     called_back = route->called_back && i + 1 == strand->stages;
-        if (passes(task)) { route->passes |= 1u << i; }
+        bool called_back = route->called_back && i + 1 == strand->stages, calls = !passes(task);
+        if (!calls) { route->special |= 1u << i; }
         route->out[i] = NULL;
-        if (i > 0 && (called_back || (!passes(task) && !(works_in_place(task) && writable)))) {
+        if (i > 0 && (called_back || (calls && !(works_in_place(task) && writable)))) {
             unsigned scratch = flip++ & 1;
             if (strand->scratch[scratch] == NULL) { scratch ^= 1; }
             route->out[i] = strand->scratch[scratch]->data;
@@ -393,13 +393,23 @@ static void pass_on(struct strand *strand, unsigned stage, struct pass *pass)
                                                 : (pass->count + strand->chunk - 1) / strand->chunk;
 }
 
+/* The head's chunks where their reader has callbacks, and stages without a function. */
+static NEVER_INLINE void pass_specially(struct strand *strand, const struct route *route,
+                                        unsigned stage, struct pass *pass, size_t offset)
+{
+    if (route->called_back && stage + 1 == strand->stages) {
+        pass_called_back(strand, pass, offset);
+    } else {
+        pass_on(strand, stage, pass);
+    }
+}
+
 /* The stage has stopped in the pass. */
-static NEVER_INLINE void stop_pass(struct strand *strand, unsigned stage, struct pass *pass,
-                                   unsigned char *in)
+static NEVER_INLINE void stop_pass(struct strand *strand, unsigned stage, struct pass *pass)
 {
     struct async_task *task = strand->stage[stage];
     pass->stop = true;
-    discard_rest(strand, stage, in, pass->done + (pass->failed ? 1 : 0), pass->count);
+    discard_rest(strand, stage, pass->in, pass->done + (pass->failed ? 1 : 0), pass->count);
     /* relaxed: a moment later does as well */
     if (load_relaxed(&task->dropped) && task->emit == NULL) {
         channel_discard(&task->out, pass->out, pass->made);
@@ -413,10 +423,10 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
                            bool *stop)
 {
     struct async_task *head = strand->stage[strand->stages - 1], *end = strand->stage[0];
-    unsigned char     *to = NULL, *at;
+    unsigned char     *at;
     if (end->emit == NULL) {
-        to = strand->out == NULL ? strand->input.items : strand->out->data;
-        to += strand->produced * end->out.item_size;
+        unsigned char *to = strand->out == NULL ? strand->input.items : strand->out->data;
+        route->out[0] = to + strand->produced * end->out.item_size;
     }
     if (strand->input.items == NULL) {
         at = strand->scratch[0]->data;
@@ -427,30 +437,23 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
     size_t read = count;
     for (unsigned i = strand->stages; i-- > 0;) {
         struct async_task *task = strand->stage[i];
-        bool               first = i + 1 == strand->stages;
-        struct pass        pass = {.in = at,
-                                   .out = i == 0                  ? to
-                                          : route->out[i] != NULL ? route->out[i]
-                                                                  : at,
-                                   .count = count};
+        unsigned char     *out = route->out[i] != NULL ? route->out[i] : at;
+        struct pass        pass = {.in = at, .out = out, .count = count};
         context.task = task;
-        if (unlikely(first && route->called_back)) {
-            pass_called_back(strand, &pass, offset);
-        } else if (unlikely((route->passes >> i & 1) != 0)) {
-            pass_on(strand, i, &pass);
-        } else {
+        if (likely((route->special >> i & 1) == 0)) {
             pass_chunks(strand, i, &pass);
+        } else {
+            pass_specially(strand, route, i, &pass, offset);
         }
-        if (first) { read = pass.done + (pass.failed ? 1 : 0); }
-        if (task->emit != NULL) { pass.made = 0; }
         route->chunks[i] += pass.chunks;
         route->made[i] += pass.made;
         /* relaxed: cancelled while its chunk ran: what the chunk made is dropped */
         if (unlikely(pass.stop || load_relaxed(&task->dropped))) {
             *stop = true;
-            stop_pass(strand, i, &pass, at);
+            if (i + 1 == strand->stages) { read = pass.done + (pass.failed ? 1 : 0); }
+            stop_pass(strand, i, &pass);
         }
-        at = pass.out;
+        at = out;
         count = pass.made;
         if (count == 0) { break; }
     }
@@ -458,7 +461,7 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
     return read;
 }
 
-void strand_execute(struct strand *strand)
+NEVER_INLINE void strand_execute(struct strand *strand)
 {
     struct async_task *end = strand->stage[0];
     struct async_task *outer_task = context.task;
