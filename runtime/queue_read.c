@@ -1,6 +1,7 @@
 /* queue_read.c: the readers' half of queue.c, whose head has the algorithm, the invariants (I1 to
  * I7) and the orders (U1 to U14).
  * Layer: 2 */
+#include "check.h"
 #include "queue_segment.h"
 
 #include <string.h>
@@ -50,6 +51,8 @@ static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *r
     struct queue_segment *expected = segment;
     if (cas_seq_cst(&queue->head, &expected, next)) { /* U7 -> U8 */
         STEP("queue_take: moved");
+        /* I5. relaxed: it does not come back to a segment that it has left */
+        DEBUG_CHECK(load_relaxed(&queue->tail) != segment);
         reclaim_retire(record, &segment->retired);
     }
 }

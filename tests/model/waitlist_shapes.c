@@ -31,6 +31,16 @@ static void give(uint64_t count)
     waitlist_serve(&list);
 }
 
+/* Plain memory that nobody else may touch any more. */
+static void given_back(struct thread_waiter *waiter)
+{
+    waiter->waiter.next = NULL;
+    waiter->waiter.told = NULL;
+    waiter->waiter.place = 0;
+    waiter->waiter.need = 0;
+    __asm__ volatile("" ::"r"(waiter) : "memory"); /* the stores are made */
+}
+
 /* As a reader does: until it has one. */
 static void take_waiting(unsigned thread)
 {
@@ -39,6 +49,7 @@ static void take_waiting(unsigned thread)
         thread_waiter_init(&waiter, 1);
         waitlist_add(&list, &waiter.waiter);
         EXPECT(thread_waiter_sleep(&waiter, OS_NEVER));
+        given_back(&waiter);
         told[thread]++;
     }
     took[thread]++;
@@ -95,8 +106,7 @@ static void timeout(unsigned thread)
         bool removed = waitlist_remove(&list, &waiter.waiter);
         EXPECT(slept ? !removed : true);
         EXPECT(removed == (load_relaxed(&waiter.told) == 0));
-        waiter.waiter.next = NULL; /* the caller's again: plain memory that nobody may look at */
-        waiter.waiter.told = NULL;
+        given_back(&waiter);
         took[0] += take_one();
         waitlist_serve(&list);
     } else {
@@ -155,22 +165,57 @@ static void tell_all(unsigned thread)
 /* An alarm: told, met or not. Who came before it sees what it is about. */
 static shared_u32 alarms;
 
-static void alarm(unsigned thread)
+static void await_alarm(unsigned thread)
+{
+    uint32_t             before = load_seq_cst(&alarms);
+    struct thread_waiter waiter;
+    thread_waiter_init(&waiter, 1);
+    waitlist_add(&list, &waiter.waiter);
+    if (load_seq_cst(&alarms) == before && before == 0) {
+        EXPECT(thread_waiter_sleep(&waiter, OS_NEVER));
+    }
+    waitlist_remove(&list, &waiter.waiter);
+    EXPECT(load_relaxed(&alarms) == 1);
+    took[thread] = 1;
+}
+
+static void ring(void)
+{
+    add_seq_cst(&alarms, 1);
+    waitlist_tell_all(&list);
+}
+
+static void alarm_one(unsigned thread)
 {
     if (thread == 0) {
-        uint32_t             before = load_seq_cst(&alarms);
-        struct thread_waiter waiter;
-        thread_waiter_init(&waiter, 1);
-        waitlist_add(&list, &waiter.waiter);
-        if (load_seq_cst(&alarms) == before && before == 0) {
-            EXPECT(thread_waiter_sleep(&waiter, OS_NEVER));
-        }
-        waitlist_remove(&list, &waiter.waiter);
-        EXPECT(load_relaxed(&alarms) == 1);
-        took[0] = 1;
+        await_alarm(thread);
     } else {
-        add_seq_cst(&alarms, 1);
-        waitlist_tell_all(&list);
+        ring();
+    }
+}
+
+static void alarm_two(unsigned thread)
+{
+    if (thread < 2) {
+        await_alarm(thread);
+    } else {
+        ring();
+    }
+}
+
+/* One that needs too much stands before one that does not, and goes: whoever gave meanwhile has
+ * left a mark, and nobody else will look. */
+static void removed(unsigned thread)
+{
+    if (thread == 0) {
+        struct thread_waiter waiter;
+        thread_waiter_init(&waiter, 5);
+        waitlist_add(&list, &waiter.waiter);
+        waitlist_remove(&list, &waiter.waiter);
+    } else if (thread == 1) {
+        take_waiting(thread);
+    } else {
+        give(1);
     }
 }
 
@@ -199,7 +244,9 @@ const struct model_shape waitlist_shapes[] = {
     {"waitlist/timeout", 2, 0, start, timeout, all_taken},
     {"waitlist/leaves", 3, 0, start, leaves, all_taken},
     {"waitlist/tell-all", 3, 0, start_ending, tell_all, all_taken},
-    {"waitlist/alarm", 2, 0, start, alarm, all_taken},
+    {"waitlist/alarm", 2, 0, start, alarm_one, all_taken},
+    {"waitlist/alarm-two", 3, 0, start, alarm_two, all_taken},
+    {"waitlist/removed", 3, 0, start, removed, all_taken},
     {"waitlist/in-order", 3, 0, start, in_order, all_taken},
     {0},
 };
