@@ -77,10 +77,17 @@ Test(watchdog, prints_all_stacks_of_a_hang)
 {
     child_end end = run(waits_here, NULL, 2);
     cr_assert(end.hung && end.signal == SIGKILL);
+    cr_assert(strstr(report, "stays_here") != NULL, "%s", report);
+#if THREAD_SANITIZED
+    /* It has a thread of its own, and keeps a signal back while a thread is in a call that it does
+     * not know: the sleeping reader does not answer, and its state is printed. */
+    cr_assert(times(report, "  thread ") == 4, "%s", report);
+    cr_assert(times(report, "waits in: ") == times(report, "did not answer"), "%s", report);
+#else
     cr_assert(times(report, "  thread ") == 3, "%s", report);
     cr_assert(times(report, "did not answer") == 0, "%s", report);
-    cr_assert(strstr(report, "stays_here") != NULL, "%s", report);
     cr_assert(strstr(report, "waits_here") != NULL, "%s", report);
+#endif
 }
 
 static void leaves_a_child(void *unused)
