@@ -196,7 +196,7 @@ class Workshop:
             if layer == "tsan" and shutil.which("setarch"):
                 command = ["setarch", "-R", *command]
             patience = 900 if layer == "model" else PATIENCE_S
-            status, output = run(command, patience)
+            status, output = run(command, patience, cwd=self.folder)
             if status is None:
                 return f"{target}: hangs"
             if status != 0:
