@@ -190,14 +190,14 @@ async_status async_pool_set_size(async_pool *pool, unsigned workers)
     if (pool == NULL) { return ASYNC_INVALID; }
     if (workers == ASYNC_ALL_CPUS) { workers = os_cpu_count(); }
     if (workers > MAX_WORKERS) { return ASYNC_INVALID; }
-    async_status status = ASYNC_OK;
     os_mutex_lock(&pool->mutex);
     if (load_seq_cst(&pool->closing) != 0) { /* P1 */
         os_mutex_unlock(&pool->mutex);
         return ASYNC_CLOSED;
     }
     store_seq_cst(&pool->size, workers); /* S4 -> S8, Q6 */
-    if (!pool_fill_slots(pool)) {
+    async_status status = pool_fill_slots(pool);
+    if (status != ASYNC_OK) {
         uint32_t kept = 0;
         while (kept < workers) {
             struct slot *slot = load_relaxed(&pool->slots[kept]); /* relaxed: under the mutex */
@@ -205,7 +205,6 @@ async_status async_pool_set_size(async_pool *pool, unsigned workers)
             kept++;
         }
         store_seq_cst(&pool->size, kept); /* S4 -> S8, Q6 */
-        status = ASYNC_SYSTEM;
     }
     os_mutex_unlock(&pool->mutex);
     pool_wake_all(pool);

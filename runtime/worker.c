@@ -294,52 +294,53 @@ static void call_spare(struct worker *worker)
     os_futex_wake(&worker->call, 1);
 }
 
-bool pool_call_worker(struct async_pool *pool, struct slot *slot)
+async_status pool_call_worker(struct async_pool *pool, struct slot *slot)
 {
     struct worker *worker = pool->spares;
     if (worker != NULL) {
         pool->spares = worker->next;
         worker->slot = slot;
         call_spare(worker);
-        return true;
+        return ASYNC_OK;
     }
     worker = mem_zalloc(sizeof *worker, alignof(struct worker));
-    if (worker == NULL) { return false; }
+    if (worker == NULL) { return ASYNC_NO_MEMORY; }
     worker->pool = pool;
     worker->slot = slot;
     rng_seed(&worker->rng, (uint64_t)(uintptr_t)worker ^ os_now_ns());
     if (!os_thread_start(&worker->thread, run_worker, worker, pool->stack_size, pool->name)) {
         mem_free(worker);
-        return false;
+        return ASYNC_SYSTEM;
     }
     worker->next_of_all = pool->workers;
     pool->workers = worker;
     pool->threads++;
-    return true;
+    return ASYNC_OK;
 }
 
-bool pool_fill_slots(struct async_pool *pool)
+async_status pool_fill_slots(struct async_pool *pool)
 {
     uint32_t size = load_relaxed(&pool->size); /* relaxed: under the mutex */
     for (uint32_t i = 0; i < size; i++) {
         struct slot *slot = load_relaxed(&pool->slots[i]); /* relaxed: under the mutex */
         if (slot == NULL) {
             slot = mem_zalloc(sizeof *slot, alignof(struct slot));
-            if (slot == NULL) { return false; }
+            if (slot == NULL) { return ASYNC_NO_MEMORY; }
             if (!deque_init(&slot->deque, 256)) {
                 mem_free(slot);
-                return false;
+                return ASYNC_NO_MEMORY;
             }
             slot->index = i;
             store_release(&pool->slots[i], slot);    /* S7 -> S3 */
             store_release(&pool->slots_made, i + 1); /* S7 -> S3 */
         }
         if (!slot->taken) {
-            if (!pool_call_worker(pool, slot)) { return false; }
+            async_status status = pool_call_worker(pool, slot);
+            if (status != ASYNC_OK) { return status; }
             slot->taken = true;
         }
     }
-    return true;
+    return ASYNC_OK;
 }
 
 void pool_dismiss_spares(struct async_pool *pool)
@@ -369,7 +370,8 @@ async_status worker_stand_aside(void)
         os_mutex_lock(&pool->mutex);
         slot->taken = false;
         pool_fill_slots(pool);
-    } else if ((pool->spares == NULL && pool->threads >= most) || !pool_call_worker(pool, slot)) {
+    } else if ((pool->spares == NULL && pool->threads >= most) ||
+               pool_call_worker(pool, slot) != ASYNC_OK) {
         status = ASYNC_BUSY;
     } else {
         worker->slot = NULL;

@@ -220,7 +220,8 @@ ASYNC_API async_status async_reader_error(const async_reader *reader, async_erro
  *
  * Threads: any, also from inside a task or a callback; not from a signal handler.
  * Progress: takes locks; does not wait for running chunks.
- * Errors: INVALID (NULL).
+ * Errors: INVALID (NULL), NO_MEMORY (for the list of all that is upstream: a part of it, this
+ *   reader's own task first, is cancelled; call it again).
  * Since: 0.1 */
 ASYNC_API async_status async_reader_cancel(async_reader *reader);
 
