@@ -149,11 +149,19 @@ void demand_unready(struct async_task *task, size_t count)
     demand_schedule(task);
 }
 
-void demand_taken(struct edge *edge, size_t count)
+size_t demand_taken(struct edge *edge, size_t count)
 {
-    sub_relaxed(&edge->asked, (int64_t)count); /* relaxed: under the draw turn, after the backlog */
-    /* relaxed: a statistic */
-    if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->asked, (int64_t)count); }
+    /* relaxed (all): under the draw turn, after the backlog */
+    int64_t asked = load_relaxed(&edge->asked);
+    size_t  part;
+    do {
+        part = min_size(count, (size_t)asked);
+    } while (!cas_relaxed(&edge->asked, &asked, asked - (int64_t)part));
+    struct async_task *producer = edge->input->task;
+    if (producer == NULL) { return part; }
+    sub_relaxed(&producer->asked, (int64_t)part); /* relaxed: a statistic */
+    if (part < count) { demand_unready(producer, count - part); }
+    return part;
 }
 
 /* What a withdrawal leaves: chunks that have their input. Of a source, a chunk for each worker,
@@ -252,6 +260,7 @@ static void withdraw(struct async_task *task, size_t count, unsigned forks)
         if (cut > 0) {
             demand_schedule(task);
             task_runnable(task); /* a chunk that was cut may have all its input now */
+            if (load_seq_cst(&task->waits)) { draw_forget(task); } /* A5 <-> A5 */
         }
         task_leave(task);
         task = next;
@@ -272,6 +281,10 @@ void demand_trim(struct async_task *task)
         if (cut > 0 && head->source.kind == ASYNC_SOURCE_NONE) {
             struct async_task *next = withdraw_from_inputs(head, &cut, FORKS);
             if (next != NULL) { demand_withdraw(next, cut); }
+        }
+        if (cut > 0 && load_seq_cst(&task->waits)) { /* A5 <-> A5 */
+            task_runnable(task);
+            draw_forget(task);
         }
         task_leave(head);
     }

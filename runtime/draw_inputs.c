@@ -10,6 +10,8 @@
  *   A1 look, armed (acquire) <- A2 of graph.c: the waiter's fields are free to be set.
  *   A3 taken, told (seq_cst) <- A3 of graph.c: the edges.
  *   A4 cleared, listed (release) -> A4 of graph.c: the edge is in no list.
+ *   A5 waits (seq_cst) <-> A5 waits and backlog (seq_cst), here, in demand.c and in run.c: who arms
+ *      sees that the backlog was cut, or who cuts it sees that the edge is armed.
  * Layer: 3 */
 #include "context.h"
 #include "pool.h"
@@ -148,6 +150,9 @@ size_t draw_unasked(const struct async_task *head, size_t backlog)
         if (e->input->task != NULL) {
             tasks = true;
             unasked -= load_relaxed(&e->asked); /* relaxed: see demand.c, Q3 */
+            if (head->ordered) { break; }       /* one after the other */
+        } else if (head->ordered) {
+            return 0;
         } else {
             /* it gives what it has, and is asked for nothing */
             unasked -= (int64_t)min_size(channel_available(e->input), backlog);
@@ -203,23 +208,17 @@ static void ask(struct async_task *head, struct edge *edge, size_t count, bool s
     demand_ask_edge(edge, count, stream);
 }
 
-/* Unordered, each gives its share; ordered, the first of them all. */
+/* Each gives its share. */
 static void spread(struct async_task *head, size_t count, bool stream)
 {
-    size_t share = head->ordered ? count : count / head->askables,
-           rest = head->ordered ? 0 : count % head->askables;
+    size_t share = count / head->askables, rest = count % head->askables;
     for (size_t left = head->askables; left > 0 && count > 0;) {
         struct edge *edge = head->askable;
-        if (load_relaxed(&edge->ended)) { /* relaxed: under the turn */
-            head->askable = edge->next_asked;
-            continue;
-        }
+        head->askable = edge->next_asked;
+        if (load_relaxed(&edge->ended)) { continue; } /* relaxed: under the turn */
+        make_askable(head, edge);                     /* the next ones are asked first next time */
         size_t part = min_size(count, share + (rest > 0 ? 1 : 0));
         if (rest > 0) { rest--; }
-        if (!head->ordered) { /* the next ones are asked first next time */
-            head->askable = edge->next_asked;
-            make_askable(head, edge);
-        }
         left--;
         count -= part;
         ask(head, edge, part, stream);
@@ -228,6 +227,15 @@ static void spread(struct async_task *head, size_t count, bool stream)
 
 static void ask_several(const struct async_task *end, struct async_task *head, size_t backlog)
 {
+    bool stream = load_relaxed(&end->limited); /* relaxed: as in task_chunk */
+    if (head->ordered) {
+        struct edge *edge = head->current; /* or the last, which has ended */
+        /* relaxed (both): under the turn; see demand.c, Q3 */
+        if (edge->input->task == NULL || load_relaxed(&edge->ended)) { return; }
+        int64_t rest = (int64_t)backlog - (int64_t)head->stash.count - load_relaxed(&edge->asked);
+        if (rest > 0) { demand_ask_edge(edge, (size_t)rest, stream); }
+        return;
+    }
     if (head->askables == 0) { return; }
     /* relaxed (here and below): as the counts of the edges */
     if (load_relaxed(&head->taken_back) != 0) {
@@ -237,8 +245,7 @@ static void ask_several(const struct async_task *end, struct async_task *head, s
     }
     int64_t unasked = (int64_t)backlog - (int64_t)head->stash.count - head->asked_edges;
     if (unasked > 0 && head->plain > 0) { unasked = (int64_t)draw_unasked(head, backlog); }
-    /* relaxed: as in task_chunk */
-    if (unasked > 0) { spread(head, (size_t)unasked, load_relaxed(&end->limited)); }
+    if (unasked > 0) { spread(head, (size_t)unasked, stream); }
 }
 
 /* Lets the end of the strand be looked at again when the input has `need` items or has ended. */
@@ -293,8 +300,8 @@ static bool draw_edge(struct async_task *end, struct async_task *head, struct ed
     bool   ok = gather(head, edge, need, total, total >= chunk ? chunk : 1);
     size_t taken = head->stash.count - before + head->pocketed;
     if (taken > 0) {
-        demand_taken(edge, taken);
-        if (edge->met && edge->input->task != NULL) { head->asked_edges -= (int64_t)taken; }
+        size_t asked = demand_taken(edge, taken);
+        if (edge->met && edge->input->task != NULL) { head->asked_edges -= (int64_t)asked; }
     }
     if (load_relaxed(&edge->ended)) { /* relaxed: under the turn */
         sub_relaxed(&head->live, 1);  /* relaxed: under the turn */
@@ -352,9 +359,14 @@ static enum run_result draw_one(struct strand *strand, struct edge *edge, size_t
     }
     bool ended = load_relaxed(&edge->ended); /* relaxed: under the turn */
     if (head->stash.count >= need || ended) {
+        if (unlikely(load_relaxed(&edge->armed))) { edge_disarm(edge); } /* relaxed: as above */
         return draw_stash(strand, want, backlog, head->stash.count < need);
     }
-    if (options.arm) { arm(edge, end, need - head->stash.count); }
+    if (options.arm) {
+        arm(edge, end, need - head->stash.count);
+        store_seq_cst(&end->waits, true);                            /* A5 <-> A5 */
+        if (load_seq_cst(&end->backlog) <= 0) { edge_disarm(edge); } /* A5: cut meanwhile */
+    }
     /* input that has come meanwhile has told the edge, which makes the task runnable */
     return RUN_INPUT;
 }
@@ -394,7 +406,7 @@ static void take_told(struct async_task *head)
 }
 
 /* Those that may have items take turns; one that has none, or no more, waits to be told. */
-static bool draw_as_they_come(struct strand *strand, size_t want, size_t need, size_t backlog)
+static bool draw_as_they_come(struct strand *strand, size_t want, size_t need)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     while (head->ready != NULL && head->stash.count < need && head->origin_count < ORIGINS) {
@@ -404,7 +416,6 @@ static bool draw_as_they_come(struct strand *strand, size_t want, size_t need, s
         if (!ended && !is_late(strand, edge)) {
             ok = draw_edge(end, head, edge, need, want);
             ended = load_relaxed(&edge->ended); /* relaxed */
-            if (ended) { ask_several(end, head, backlog); }
         }
         if (!ended && (!ok || head->stash.count >= need || head->origin_count == ORIGINS)) {
             make_ready(head, edge); /* it may have more */
@@ -418,17 +429,17 @@ static bool draw_as_they_come(struct strand *strand, size_t want, size_t need, s
 }
 
 /* The first that has not ended is drawn until it has. */
-static bool draw_in_turn(struct strand *strand, size_t want, size_t need, size_t backlog)
+static bool draw_in_turn(struct strand *strand, size_t want, size_t need)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     /* G2 <- G1 */
     struct edge *edge = head->current != NULL ? head->current : load_acquire(&head->inputs);
+    head->current = edge;
     while (head->stash.count < need && head->origin_count < ORIGINS) {
         bool ended = load_relaxed(&edge->ended); /* relaxed: under the turn, as below */
         if (!ended) {
             if (!is_late(strand, edge) && !draw_edge(end, head, edge, need, want)) { return false; }
             ended = load_relaxed(&edge->ended); /* relaxed */
-            if (ended) { ask_several(end, head, backlog); }
         }
         if (!ended) {
             if (head->stash.count < need && head->origin_count < ORIGINS) { arm(edge, end, 1); }
@@ -446,10 +457,10 @@ static enum run_result draw_several(struct strand *strand, size_t want, size_t n
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     size_t             total = want > strand->chunk ? want - want % strand->chunk : want;
     take_told(head);
-    ask_several(end, head, backlog);
-    bool ok = head->ordered ? draw_in_turn(strand, total, need, backlog)
-                            : draw_as_they_come(strand, total, need, backlog);
+    bool ok = head->ordered ? draw_in_turn(strand, total, need)
+                            : draw_as_they_come(strand, total, need);
     if (!ok) { return RUN_STARVED; }
+    ask_several(end, head, backlog); /* now that what there was has been taken, for the rest */
     /* relaxed: under the turn */
     bool last = load_relaxed(&head->live) == 0 && head->stash.count < need;
     /* Inputs that took turns item by item make a shorter chunk. */
@@ -472,6 +483,29 @@ enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog,
     /* relaxed: as in task_chunk */
     if (unlikely(unasked > 0)) { demand_ask_edge(first, unasked, load_relaxed(&end->limited)); }
     return draw_one(strand, first, want, need, backlog, options);
+}
+
+void draw_forget(struct async_task *end)
+{
+    if (!task_enter(end)) { return; }
+    struct async_task *head = task_enter_head(end);
+    task_leave(end);
+    if (head == NULL) { return; }
+    if (turn_take(&head->turn)) {
+        struct edge *edge = load_acquire(&head->inputs);      /* G2 <- G1 */
+        bool         idle = load_seq_cst(&end->backlog) <= 0; /* A5 <-> A5 */
+        if (idle) {
+            store_seq_cst(&end->waits, false); /* A5 */
+            /* Of several inputs an edge waits for one item, and passes the word on. */
+            /* relaxed: under the turn. G2 */
+            if (edge != NULL && load_acquire(&edge->next) == NULL && load_relaxed(&edge->armed) &&
+                edge->runner == end) {
+                edge_disarm(edge);
+            }
+        }
+        if (turn_give(&head->turn) || !idle) { task_runnable(end); }
+    }
+    task_leave(head);
 }
 
 /* The task is at its end, nobody draws any more: what is left of the stash goes where it came

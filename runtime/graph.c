@@ -343,10 +343,6 @@ void graph_let_go(struct async_task *task)
         if (asked > 0 && edge->input->task != NULL) {
             demand_withdraw(edge->input->task, (size_t)asked);
         }
-        /* taken in another input's stead */
-        if (asked < 0 && edge->input->task != NULL) {
-            demand_unready(edge->input->task, (size_t)-asked);
-        }
         /* relaxed: a count */
         if (edge->input->task != NULL) { sub_relaxed(&edge->input->task->consumers, 1); }
         drop(edge->input, edge->let);

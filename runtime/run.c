@@ -171,7 +171,11 @@ enum run_result task_run(struct async_task *end, struct run_options options)
 {
     CLAIM_EXCEPTIONS();
     int64_t backlog = load_seq_cst(&end->backlog); /* Q3 */
-    if (backlog <= 0) { return RUN_NOTHING; }
+    if (backlog <= 0) {
+        /* A5 <-> A5 of draw_inputs.c */
+        if (unlikely(load_seq_cst(&end->waits))) { draw_forget(end); }
+        return RUN_NOTHING;
+    }
     struct strand strand;
     strand.number = strand.produced = strand.count = strand.planned = 0;
     strand.stages = 0;

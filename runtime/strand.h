@@ -66,10 +66,12 @@ void draw_positions(struct strand *strand, const uint64_t *first);
 /* draw_inputs.c */
 enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog,
                             struct run_options options);
-void            draw_let_go(struct async_task *task); /* the stash, at the end */
-void            edge_disarm(struct edge *edge); /* graph.c; when it returns the waiter is free */
-size_t          draw_available(const struct async_task *head);
-size_t          draw_unasked(const struct async_task *head, size_t backlog);
+/* Nothing is scheduled any more: its edge waits no longer, and nobody behind it. */
+void   draw_forget(struct async_task *end);
+void   draw_let_go(struct async_task *task); /* the stash, at the end */
+void   edge_disarm(struct edge *edge);       /* graph.c; when it returns the waiter is free */
+size_t draw_available(const struct async_task *head);
+size_t draw_unasked(const struct async_task *head, size_t backlog);
 
 /* execute.c: passes the drawn items through the stages. */
 /* buffers for up to strand->limit items; false: no memory */

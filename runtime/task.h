@@ -115,6 +115,7 @@ struct async_task {
     shared_u32         streams;  /* unbounded readers */
     shared_bool        limited;  /* a chunk, where none was set, is STREAM_BYTES */
     shared_u32         queued;   /* a job for it is in a deque or in the injector */
+    shared_bool        waits;    /* the edge of its only input was armed since draw_forget */
     struct async_task *next_job; /* in the pool's overflow: whose job it is */
 
     /* Claims and draws: written by whoever starts a run. */
@@ -227,7 +228,9 @@ void demand_unready(struct async_task *task, size_t count);
 void demand_trim(struct async_task *task);
 void demand_schedule(struct async_task *task);
 void demand_ask_edge(struct edge *edge, size_t count, bool stream);
-void demand_taken(struct edge *edge, size_t count);
+/* Of count items that were taken those that had been asked for; the others are missing again: they
+ * came in another input's stead, and were somebody else's to take. */
+size_t demand_taken(struct edge *edge, size_t count);
 /* there may be something to run: a worker, or who waits downstream, will look */
 void   task_runnable(struct async_task *task);
 size_t task_chunk(const struct async_task *task); /* SIZE_MAX: whatever is scheduled */
