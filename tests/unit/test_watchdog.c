@@ -10,6 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZED 1
+#endif
+#endif
+
 TestSuite(watchdog, .timeout = 60);
 
 static char report[16384], said[4096]; /* of the last run */
@@ -78,7 +86,7 @@ Test(watchdog, prints_all_stacks_of_a_hang)
     child_end end = run(waits_here, NULL, 2);
     cr_assert(end.hung && end.signal == SIGKILL);
     cr_assert(strstr(report, "stays_here") != NULL, "%s", report);
-#if THREAD_SANITIZED
+#ifdef THREAD_SANITIZED
     /* It has a thread of its own, and keeps a signal back while a thread is in a call that it does
      * not know: the sleeping reader does not answer, and its state is printed. */
     cr_assert(times(report, "  thread ") == 4, "%s", report);
