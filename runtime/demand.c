@@ -9,8 +9,8 @@
  * gives the difference back to `missing`, so demand goes on until the reader has its count.
  *
  * What a task schedules it asks of its input, so demand and not chunks travels upstream. The asked
- * number of an edge never falls below what its consumer's backlog still has to draw: it is raised
- * before the backlog and lowered after it.
+ * number of an only input's edge never falls below what its consumer's backlog still has to draw:
+ * it is raised before the backlog and lowered after it. Several inputs are asked by the draw.
  *
  * Orders
  *   Q1 missing (seq_cst) <-> Q1: who brings it above 0 sees all that was added before.
@@ -92,10 +92,9 @@ static void announce(struct scheduled *scheduled, unsigned count)
  * never forks. */
 static struct async_task *ask_inputs(struct async_task *head, size_t count, bool stream)
 {
-    struct edge *edge = load_acquire(&head->inputs); /* G2 <- G1 */
-    if (edge == NULL) { return NULL; }
-    if (load_acquire(&edge->next) != NULL) { return NULL; } /* G2 <- G1 */
-    add_relaxed(&edge->asked, (int64_t)count);              /* relaxed: Q3 publishes it */
+    struct edge *edge = load_acquire(&head->inputs);                        /* G2 <- G1 */
+    if (edge == NULL || load_acquire(&edge->next) != NULL) { return NULL; } /* G2 <- G1 */
+    add_relaxed(&edge->asked, (int64_t)count); /* relaxed: Q3 publishes it */
     struct async_task *producer = edge->input->task;
     if (producer != NULL) {
         add_relaxed(&producer->asked, (int64_t)count);   /* relaxed: a statistic */

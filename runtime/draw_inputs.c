@@ -202,16 +202,11 @@ static void leave(struct async_task *head, struct edge *edge)
     head->asked_edges -= asked;
 }
 
-static void ask(struct async_task *head, struct edge *edge, size_t count, bool stream)
-{
-    head->asked_edges += (int64_t)count;
-    demand_ask_edge(edge, count, stream);
-}
-
 /* Each gives its share. */
 static void spread(struct async_task *head, size_t count, bool stream)
 {
     size_t share = count / head->askables, rest = count % head->askables;
+    head->asked_edges += (int64_t)count;
     for (size_t left = head->askables; left > 0 && count > 0;) {
         struct edge *edge = head->askable;
         head->askable = edge->next_asked;
@@ -221,7 +216,7 @@ static void spread(struct async_task *head, size_t count, bool stream)
         if (rest > 0) { rest--; }
         left--;
         count -= part;
-        ask(head, edge, part, stream);
+        demand_ask_edge(edge, part, stream);
     }
 }
 
@@ -409,6 +404,7 @@ static void take_told(struct async_task *head)
 static bool draw_as_they_come(struct strand *strand, size_t want, size_t need)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
+    take_told(head);
     while (head->ready != NULL && head->stash.count < need && head->origin_count < ORIGINS) {
         struct edge *edge = head->ready;
         bool ok = true, ended = load_relaxed(&edge->ended); /* relaxed: under the turn, as below */
@@ -456,9 +452,8 @@ static enum run_result draw_several(struct strand *strand, size_t want, size_t n
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
     size_t             total = want > strand->chunk ? want - want % strand->chunk : want;
-    take_told(head);
-    bool ok = head->ordered ? draw_in_turn(strand, total, need)
-                            : draw_as_they_come(strand, total, need);
+    bool               ok = head->ordered ? draw_in_turn(strand, total, need)
+                                          : draw_as_they_come(strand, total, need);
     if (!ok) { return RUN_STARVED; }
     ask_several(end, head, backlog); /* now that what there was has been taken, for the rest */
     /* relaxed: under the turn */

@@ -71,7 +71,7 @@
  *   U11 close, tickets (acq_rel)   -> U12: coherence: of two operations on the word one is first.
  *   U12 ticket, tickets (seq_cst)  <- U11; -> U13: before the look at who waits.
  *   U13 count, tickets and more (seq_cst) <- U12, U14: after the announcement of who waits.
- *   U14 more, more_put and more_taken (seq_cst) -> U13: as U12.
+ *   U14 more, more_put, more_taken, and the cursor past a spoiled slot (seq_cst) -> U13: as U12.
  *   U15 spare (acq_rel) <-> U15: the segment, as it was made.
  * Layer: 2 */
 #include "check.h"

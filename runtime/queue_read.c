@@ -1,5 +1,5 @@
 /* queue_read.c: the readers' half of queue.c, whose head has the algorithm, the invariants (I1 to
- * I7) and the orders (U1 to U14).
+ * I8) and the orders (U1 to U15).
  * Layer: 2 */
 #include "check.h"
 #include "queue_segment.h"

@@ -89,20 +89,6 @@ static int copy_emit(const void *in, size_t count, size_t *done, async_emitter *
     return 0;
 }
 
-static async_wait any_wait(dice *d)
-{
-    switch (roll(d, 6)) {
-    case 0:
-        return async_now();
-    case 1:
-        return async_per_item_ms(roll(d, 3));
-    case 2:
-        return async_within_ms(roll(d, 4));
-    default:
-        return async_forever();
-    }
-}
-
 static void write_items(void *arg)
 {
     writer_of *w = arg;
@@ -112,7 +98,7 @@ static void write_items(void *arg)
         size_t count = 1 + roll(d, (unsigned)PICK(d, 1, 4, 200)), written = 0;
         if (count > w->count - at) { count = w->count - at; }
         for (size_t i = 0; i < count; i++) { items[i] = w->number << 32 | (at + i); }
-        async_status status = async_writer_write(w->writer, items, count, &written, any_wait(d));
+        async_status status = async_writer_write(w->writer, items, count, &written, any_wait(d, 6));
         MUST(status == ASYNC_TIMEOUT || status == ASYNC_OK);
         MUST((status == ASYNC_OK) == (written == count));
         at += written;
@@ -143,7 +129,7 @@ static bool read_once(reader_of *r)
     if (one_in(d, 100)) {
         void *all = NULL;
         status = async_reader_read_all(r->reader, &all, &got,
-                                       one_in(d, 2) ? async_forever() : any_wait(d));
+                                       one_in(d, 2) ? async_forever() : any_wait(d, 6));
         MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT);
         note_items(r, all, got);
         async_free(all);
@@ -151,11 +137,11 @@ static bool read_once(reader_of *r)
     }
     if (one_in(d, 3)) {
         async_view view;
-        status = async_reader_borrow(r->reader, &view, count, any_wait(d));
+        status = async_reader_borrow(r->reader, &view, count, any_wait(d, 6));
         note_items(r, view.items, view.count);
         MUST_STATUS(async_view_return(&view), ASYNC_OK);
     } else {
-        status = async_reader_read(r->reader, items, count, &got, any_wait(d));
+        status = async_reader_read(r->reader, items, count, &got, any_wait(d, 6));
         note_items(r, items, got);
     }
     MUST(status == ASYNC_OK || status == ASYNC_TIMEOUT || status == ASYNC_END);

@@ -202,20 +202,6 @@ static int next(void *items, size_t count, size_t *got, void *context)
     return 0;
 }
 
-static async_wait any_wait(dice *d)
-{
-    switch (roll(d, 5)) {
-    case 0:
-        return async_now();
-    case 1:
-        return async_per_item_ms(roll(d, 3));
-    case 2:
-        return async_within_ms(roll(d, 4));
-    default:
-        return async_forever();
-    }
-}
-
 static void write_items(void *arg)
 {
     (void)arg;
@@ -228,7 +214,8 @@ static void write_items(void *arg)
         for (size_t i = 0; i < count; i++) {
             put(items + i * world.first_size, world.first_size, at + i);
         }
-        async_status status = async_writer_write(world.writer, items, count, &written, any_wait(d));
+        async_status status = async_writer_write(world.writer, items, count, &written,
+                                                 any_wait(d, 5));
         at += written;
         atomic_fetch_add(&world.accepted, written);
         stress_moves(written);

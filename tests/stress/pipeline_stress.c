@@ -50,7 +50,7 @@ static bool go_on(async_status status)
 static bool read_once(client *c)
 {
     dice        *d = &c->dice;
-    async_wait   wait = any_wait(d);
+    async_wait   wait = any_wait(d, 5);
     async_status status;
     if (one_in(d, 40)) {
         void  *items = NULL;

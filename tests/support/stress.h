@@ -89,4 +89,19 @@ static inline size_t pick(dice *d, const size_t *sizes, size_t count)
 #define PICK(d, ...)                                                                               \
     pick((d), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
 
+/* As long as a call may wait: forever, but for three times in `of`. */
+static inline async_wait any_wait(dice *d, unsigned of)
+{
+    switch (roll(d, of)) {
+    case 0:
+        return async_now();
+    case 1:
+        return async_per_item_ms(roll(d, 3));
+    case 2:
+        return async_within_ms(roll(d, 4));
+    default:
+        return async_forever();
+    }
+}
+
 #endif
