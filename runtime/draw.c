@@ -169,11 +169,13 @@ NEVER_INLINE enum run_result strand_draw(struct strand *strand, struct run_optio
         return draw_items(strand, want);
     }
 
-    if (!turn_take(&head->turn)) { return RUN_NOTHING; }
+    if (!turn_take(&head->turn)) { return RUN_BUSY; }
     enum run_result result = RUN_NOTHING;
     backlog = backlog_of(end);
     want = min_size(backlog, strand->limit);
-    if (want > 0 && (!strand->ordered || order_has_room(end))) {
+    if (want > 0 && strand->ordered && !order_has_room(end)) {
+        result = RUN_BUSY;
+    } else if (want > 0) {
         if (head->source.kind == ASYNC_SOURCE_NEXT) {
             result = draw_next(strand, want);
         } else if (head->source.kind == ASYNC_SOURCE_NONE) {

@@ -294,7 +294,8 @@ static bool task_inside(const struct async_task *task)
     return (load_acquire(&task->running) & ~(TASK_STOPPED | TASK_FINAL)) != 0; /* X5 <- X3 */
 }
 
-/* What every run changes: while this stays and nobody is inside, no run has come by unseen. */
+/* What a run changes that has done something: while this stays and nobody is inside, none has come
+ * by unseen. */
 struct state {
     uint64_t drawn;
     int64_t  backlog;
@@ -323,25 +324,29 @@ static bool at_rest(const struct state *before, const struct state *after)
 
 /* Runs what was asked for, as far as it has its input, with the workers. A task that lacks input
  * may get it, after it was looked at, from a run that is over before its own task is looked at:
- * hence the states. */
+ * hence the states. They don't show a run that does nothing, for want of memory, say; but one that
+ * keeps this thread from a task has it look again. */
 static void drain(struct async_pool *pool)
 {
     for (;;) {
         struct state before = state_of(pool);
         uint32_t     key = event_prepare(&pool->progress);
-        bool         more = false, starved = false;
+        STEP("drain: begins a look");
+        bool more = false, busy = false, starved = false;
         for (struct async_task *t = next_task(pool, NULL); t != NULL; t = next_task(pool, t)) {
             enum run_result result = task_run(t, (struct run_options){.arm = true});
             if (result == RUN_DONE) { more = true; }
+            if (result == RUN_BUSY) { busy = true; }
             if (result == RUN_STARVED) { starved = true; }
         }
+        STEP("drain: looked");
         struct state after = state_of(pool);
         if (starved) { /* what was asked for is run: memory must come back */
             event_cancel(&pool->progress);
             os_sleep_ns(1000000);
         } else if (more || !after.inside) {
             event_cancel(&pool->progress);
-            if (!more && at_rest(&before, &after)) { return; }
+            if (!more && !busy && at_rest(&before, &after)) { return; }
         } else {
             event_wait(&pool->progress, key, os_now_ns() + 10000000);
         }

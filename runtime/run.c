@@ -194,7 +194,7 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         store_seq_cst(&end->refused, 1);                                            /* L3 <-> L1 */
         if (load_seq_cst(&end->active) < end->max_parallel) { task_runnable(end); } /* L1 */
         leave_strand(&strand);
-        return RUN_NOTHING;
+        return RUN_BUSY;
     }
     struct inside inside = {.outer = context.inside, .strand = &strand, .function = context.task};
     context.inside = &inside;

@@ -238,7 +238,8 @@ size_t task_chunk(const struct async_task *task); /* SIZE_MAX: whatever is sched
 /* run.c: work. */
 enum run_result {
     RUN_DONE,    /* a run was executed */
-    RUN_NOTHING, /* nothing to claim, or somebody else is at it and will look again */
+    RUN_NOTHING, /* nothing to claim */
+    RUN_BUSY,    /* somebody else is at it, and whoever that is has it looked at again */
     RUN_INPUT,   /* there is demand but not enough input */
     RUN_STARVED  /* no memory */
 };
