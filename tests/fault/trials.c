@@ -3,16 +3,15 @@
 #include "trials.h"
 
 #include "pipeline.h"
+#include "watchdog.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -26,8 +25,8 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#define REFUSALS    3     /* of a fault that persists, before it is over */
-#define WATCHDOG_MS 60000 /* for a trial that takes some milliseconds */
+#define REFUSALS 3  /* of a fault that persists, before it is over */
+#define SECONDS  60 /* for a trial that takes some milliseconds */
 
 /* ── What the kinds share ────────────────────────────────────────────────────────────────────── */
 
@@ -273,23 +272,30 @@ static bool bad(const trial_kind *kind, trial *t, const char *when)
     return true;
 }
 
-static int child_main(const trial_kind *kind, unsigned n, const struct injection *fault)
+/* In a child process: with the fault; then without. Ends it with what became of it. */
+struct assignment {
+    const trial_kind       *kind;
+    unsigned                n;
+    const struct injection *fault;
+    bool                    may_abort;
+};
+
+static enum trial_end with_and_without(const struct assignment *a)
 {
-    /* With the fault; then, in the same process, without. */
     static trial t, after;
-    t.n = after.n = n;
-    t.fault = *fault;
-    inject_arm(fault);
-    kind->run(&t);
+    t.n = after.n = a->n;
+    t.fault = *a->fault;
+    inject_arm(a->fault);
+    a->kind->run(&t);
     inject_recover();
     uint64_t failed = inject_failed();
-    if (bad(kind, &t, "with it")) { return TRIAL_BAD; }
+    if (bad(a->kind, &t, "with it")) { return TRIAL_BAD; }
     inject_arm(&after.fault);
-    kind->run(&after);
-    if (bad(kind, &after, "the next try")) { return TRIAL_BAD; }
+    a->kind->run(&after);
+    if (bad(a->kind, &after, "the next try")) { return TRIAL_BAD; }
 #ifdef LEAK_CHECK
     if (__lsan_do_recoverable_leak_check() != 0) {
-        describe(kind, n, fault);
+        describe(a->kind, a->n, a->fault);
         fprintf(stderr, ": leaks\n");
         return TRIAL_BAD;
     }
@@ -297,37 +303,14 @@ static int child_main(const trial_kind *kind, unsigned n, const struct injection
     return failed > 0 ? TRIAL_PASSED : TRIAL_NOT_REACHED;
 }
 
-static void print_file(int tasks, const char *id, const char *name)
+static void play(void *argument)
 {
-    char path[64], text[256];
-    snprintf(path, sizeof path, "%s/%s", id, name);
-    int     file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = file < 0 ? -1 : read(file, text, sizeof text - 1);
-    if (got >= 0) {
-        text[got] = '\0';
-        text[strcspn(text, "\n")] = '\0';
-        fprintf(stderr, "  %s", text);
-    }
-    if (file >= 0) { close(file); }
-}
-
-/* Where each thread of a child that hangs is: in which system call, with its arguments, stack
- * pointer and program counter. SIGABRT then leaves a core where the system keeps one. */
-static void show_threads(pid_t child)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task", (int)child);
-    DIR *directory = opendir(path);
-    if (directory == NULL) { return; }
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        if (entry->d_name[0] != '.') {
-            fprintf(stderr, "  thread %s:", entry->d_name);
-            print_file(dirfd(directory), entry->d_name, "comm");
-            print_file(dirfd(directory), entry->d_name, "syscall");
-            fputc('\n', stderr);
-        }
-    }
-    closedir(directory);
+    const struct assignment *a = argument;
+    /* a message is looked for, and no core */
+    if (a->may_abort) { setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); }
+    int code = (int)with_and_without(a);
+    fflush(NULL);
+    _exit(code);
 }
 
 /* Whether the library's own message, of one thread or of several, is all that was written. */
@@ -344,65 +327,30 @@ static bool only_says_so(const char *output)
     return line != output;
 }
 
-static enum trial_end ended(const trial_kind *kind, unsigned n, const struct injection *fault,
-                            int status, const char *output, bool may_abort)
-{
-    if (WIFEXITED(status) && WEXITSTATUS(status) <= TRIAL_BAD) {
-        fputs(output, stderr);
-        return (enum trial_end)WEXITSTATUS(status);
-    }
-    if (may_abort && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && only_says_so(output)) {
-        return TRIAL_ABORTED;
-    }
-    fputs(output, stderr);
-    describe(kind, n, fault);
-    fprintf(stderr, WIFEXITED(status) ? ": exit %d\n" : ": signal %d\n",
-            WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    return TRIAL_BAD;
-}
-
 enum trial_end trial_run(const trial_kind *kind, unsigned n, const struct injection *fault,
                          bool may_abort)
 {
-    char output[4096];
-    int  pipes[2], status;
-    if (pipe2(pipes, O_CLOEXEC) != 0) { give_up("pipe2: %s", strerror(errno)); }
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        if (may_abort) { /* a message is looked for, and no core */
-            dup2(pipes[1], STDERR_FILENO);
-            setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        }
-        close(pipes[0]);
-        close(pipes[1]);
-        int code = child_main(kind, n, fault);
-        fflush(NULL);
-        _exit(code);
-    }
-    close(pipes[1]);
-    if (child < 0) { give_up("fork: %s", strerror(errno)); }
-    uint64_t deadline = now_ms() + WATCHDOG_MS;
-    for (unsigned us = 50; waitpid(child, &status, WNOHANG) == 0; us += us < 2000 ? us / 2 : 0) {
-        if (now_ms() > deadline) {
-            describe(kind, n, fault);
+    struct assignment assignment = {kind, n, fault, may_abort};
+    child_options     options = {.seconds = SECONDS, .capture = may_abort};
+    child_end         end = child_run(play, &assignment, &options);
+    const char       *said = end.said == NULL ? "" : end.said;
+    enum trial_end    result = TRIAL_BAD;
+    if (!end.hung && end.code >= 0 && end.code <= TRIAL_BAD) {
+        result = (enum trial_end)end.code;
+        fputs(said, stderr);
+    } else if (!end.hung && may_abort && end.signal == SIGABRT && only_says_so(said)) {
+        result = TRIAL_ABORTED;
+    } else {
+        fputs(said, stderr);
+        describe(kind, n, fault);
+        if (end.hung) {
             fprintf(stderr, ": hangs\n");
-            show_threads(child);
-            kill(child, SIGABRT);
-            waitpid(child, &status, 0);
-            close(pipes[0]);
-            return TRIAL_BAD;
+        } else {
+            fprintf(stderr, ": exit status %d, signal %d\n", end.code, end.signal);
         }
-        sleep_us(us);
     }
-    size_t got = 0;
-    for (ssize_t more; got < sizeof output - 1 &&
-                       (more = read(pipes[0], output + got, sizeof output - 1 - got)) > 0;) {
-        got += (size_t)more;
-    }
-    output[got] = '\0';
-    close(pipes[0]);
-    return ended(kind, n, fault, status, output, may_abort);
+    free(end.said);
+    return result;
 }
 
 /* ── All of them ─────────────────────────────────────────────────────────────────────────────── */

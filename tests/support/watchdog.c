@@ -80,9 +80,9 @@ static uint64_t now_in_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void pause_ms(unsigned ms)
+static void pause_us(unsigned us)
 {
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec pause = {.tv_nsec = (long)us * 1000};
     nanosleep(&pause, NULL);
 }
 
@@ -162,7 +162,7 @@ static bool stopped(pid_t tid)
         pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
         if (got == tid) { return WIFSTOPPED(status); }
         if (got < 0) { return false; }
-        pause_ms(5);
+        pause_us(5000);
     }
     return false;
 }
@@ -187,7 +187,7 @@ static void print_thread(FILE *to, int pid, int tid)
             line_of(line, sizeof line, "/proc/%d/task/%d/%s", pid, tid, "comm"));
     atomic_store(&stack->count, -1);
     if (unblock(tid) && syscall(SYS_tgkill, pid, tid, stack_signal()) == 0) {
-        for (unsigned i = 0; i < 200 && atomic_load(&stack->count) < 0; i++) { pause_ms(5); }
+        for (unsigned i = 0; i < 200 && atomic_load(&stack->count) < 0; i++) { pause_us(5000); }
     }
     int count = atomic_load(&stack->count);
     for (int i = 2; i < count; i++) { /* without the handler and its return */
@@ -277,6 +277,7 @@ child_end child_run(void (*body)(void *), void *argument, const child_options *o
     pid_t     child = start(body, argument, output);
     child_end end = {.code = -1};
     uint64_t  last = now_in_ms() + (uint64_t)o.seconds * 1000;
+    unsigned  us = 50;
     for (;;) {
         int   status;
         pid_t got = waitpid(-child, &status, WNOHANG);
@@ -291,7 +292,10 @@ child_end child_run(void (*body)(void *), void *argument, const child_options *o
             print_group(o.report, child);
             kill(-child, SIGKILL);
         }
-        if (got == 0) { pause_ms(1); }
+        if (got == 0) {
+            pause_us(us);
+            us += us < 2000 ? us / 2 : 0; /* there are programs of thousands of short children */
+        }
     }
     if (output >= 0) {
         end.said = contents(output);
