@@ -116,79 +116,6 @@ void strand_discard_input(struct strand *strand, size_t from)
     }
 }
 
-/* ---- emit ---- */
-
-/* Where the next outputs go: behind the `used` items of the block. */
-static void emit_into(struct async_emitter *emitter, struct block *block, size_t used)
-{
-    size_t size = emitter->item_size;
-    emitter->block = block;
-    emitter->holds = block->capacity / size;
-    emitter->room = emitter->holds - used;
-    emitter->at = block->data + used * size;
-}
-
-/* The block's count of items is right again. */
-static void emit_settle(struct strand *strand)
-{
-    struct async_emitter *emitter = &strand->emitter;
-    size_t                used = emitter->holds - emitter->room;
-    if (emitter->block == strand->out) {
-        strand->produced = used;
-    } else {
-        emitter->block->used = used;
-    }
-}
-
-static void emit_copy(struct async_emitter *emitter, const unsigned char *items, size_t n)
-{
-    size_t bytes = n * emitter->item_size;
-    if (likely(bytes == sizeof(uint64_t))) {
-        memcpy(emitter->at, items, sizeof(uint64_t));
-    } else {
-        memcpy(emitter->at, items, bytes);
-    }
-    emitter->at += bytes;
-    emitter->room -= n;
-}
-
-/* First the room for all of them, so that none is taken where memory runs out. */
-static NEVER_INLINE async_status emit_beyond(struct async_emitter *emitter,
-                                             const unsigned char *items, size_t n)
-{
-    struct strand *strand = emitter->strand;
-    struct pieces *pieces = &strand->pieces;
-    size_t         size = emitter->item_size, part = emitter->room, rest = n - part, bytes;
-    if (__builtin_mul_overflow(max_size(rest, max_size(1, STREAM_BYTES / size)), size, &bytes)) {
-        return ASYNC_NO_MEMORY;
-    }
-    struct block *fresh = block_new(strand->stage[0]->out.store, bytes);
-    if (fresh == NULL) { return ASYNC_NO_MEMORY; }
-    fresh->used = 0;
-    fresh->next = NULL;
-    emit_copy(emitter, items, part);
-    emit_settle(strand);
-    if (pieces->last != NULL) {
-        pieces->last->next = fresh;
-    } else {
-        pieces->more = fresh;
-    }
-    pieces->last = fresh;
-    emit_into(emitter, fresh, 0);
-    emit_copy(emitter, items + part * size, rest);
-    return ASYNC_OK;
-}
-
-async_status async_emit(async_emitter *out, const void *items, size_t n)
-{
-    if (unlikely(out == NULL || items == NULL)) {
-        return out != NULL && n == 0 ? ASYNC_OK : ASYNC_INVALID;
-    }
-    if (unlikely(n > out->room)) { return emit_beyond(out, items, n); }
-    emit_copy(out, items, n);
-    return ASYNC_OK;
-}
-
 /* ---- stages ---- */
 
 /* One pass of a stage over n items. */
@@ -256,24 +183,17 @@ static NEVER_INLINE int call_batches(const struct strand *strand, const struct a
 static NEVER_INLINE int call_each(const struct strand *strand, const struct async_task *task,
                                   struct calls *calls, size_t count)
 {
-    async_each_fn       *each = task->each;
-    void                *its = task->out.context;
-    const unsigned char *in = calls->in;
-    unsigned char       *out = calls->out;
-    int                  code = 0;
-    for (; calls->left > 0 && !aborted(strand, task); calls->left--) {
-        for (size_t i = 0; i < count; i++) {
-            code = each(in, out, its);
-            if (unlikely(code != 0)) {
-                calls->left--;
-                calls->done = i;
-                return code;
-            }
-            in += task->input_size;
-            out += task->out.item_size;
+    int code = 0;
+    while (calls->left > 0 && !aborted(strand, task)) {
+        size_t done = 0;
+        code = task_call_each(task, calls->in, calls->out, count, &done);
+        calls->left--;
+        if (unlikely(code != 0)) {
+            calls->done = done;
+            break;
         }
-        calls->in = in;
-        calls->out = out;
+        calls->in += calls->in_step;
+        calls->out += calls->out_step;
     }
     return code;
 }
