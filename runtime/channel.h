@@ -41,9 +41,6 @@ extern shared_bool readers_call_back;
 
 struct channel {
     /* Read by everyone, written seldom. */
-    /* One for each end that has holders, one for each call in progress that needs it to live past
-     * its own end, one for the task that owns it; at 0 `destroy` is called. */
-    shared_u32 refs;
     /* frees its memory; all else is done by then */
     void (*destroy)(struct channel *channel);
     /* whose output this is; NULL: a plain channel. Set once, before the channel is shared */
@@ -71,6 +68,9 @@ struct channel {
     struct queue    queue;
     struct waitlist readers; /* need: items, of which `capacity` are enough */
     struct waitlist writers; /* need: room */
+    /* One for each end that has holders, one for each call in progress, or job, that needs it to
+     * live past its own end, one for the task that owns it; at 0 `destroy` is called. */
+    alignas(FALSE_SHARING) shared_u32 refs;
     /* Bounded only: items that writers have put or are about to put, and items that were taken;
      * both since the beginning. Room is capacity - (reserved - taken). Each on the line of those
      * who write it. */

@@ -94,8 +94,7 @@ struct async_task {
     struct async_task *prev_in_pool, *next_in_pool; /* under the pool's mutex */
     bool               listed;
 
-    /* Life. */
-    shared_u32 running;    /* runs inside, TASK_STOPPED, TASK_FINAL */
+    /* Life: read by every run, and for each chunk, and written seldom. */
     shared_u32 stop;       /* async_status; OK: live */
     shared_u64 abort_from; /* runs of this number and above are to end early */
     shared_u32 counted;    /* in the pool's number of tasks */
@@ -126,7 +125,6 @@ struct async_task {
     shared_u32    refused;          /* somebody found `active` at its limit and went away */
     shared_u32    run_chunks;       /* chunks that a run takes: so many as last 10 to 20 us */
     shared_u64    cursor;           /* of an array or range source */
-    shared_u64    drawn;            /* items */
     shared_u64    sequence;         /* runs drawn, where the strand is ordered */
     struct run    stash;            /* under the turn: input that is short of a chunk */
     size_t        stash_room;       /* items that still fit behind the stash */
@@ -155,8 +153,10 @@ struct async_task {
     int64_t    asked_edges;
     shared_i64 taken_back; /* of the edges, by demands that ended */
 
-    /* Results. */
-    alignas(FALSE_SHARING) shared_u64 chunks;
+    /* What every run writes, also of a stage in the middle of its strand: on one line. */
+    alignas(FALSE_SHARING) shared_u32 running; /* runs inside, TASK_STOPPED, TASK_FINAL */
+    shared_u64 drawn;                          /* items */
+    shared_u64 chunks;
     shared_u64 made;
     /* chunks of one item that reads made themselves: counted in none of the above */
     shared_u64    singles;
