@@ -140,7 +140,7 @@ static void bury(struct async_task *task)
     async_status why = (async_status)load_acquire(&task->stop); /* X2 <- X1 */
     draw_let_go(task);
     order_destroy(task);
-    /* relaxed: X4 acquired it, from who set it or from a run that saw it or what came of it (X10) */
+    /* relaxed: X4 acquired it, from who set it or a run that saw it or what came of it (X10) */
     if (load_relaxed(&task->dropped)) {
         channel_discard_all(&task->out);
         /* at its end before the cancelling thread came to stop it */
