@@ -284,7 +284,7 @@ static bool stuck(struct async_task *task)
     uint32_t running = load_acquire(&task->running); /* X5 <- X3 of task.c */
     if ((running & TASK_FINAL) != 0) { return false; }
     search.sum += load_relaxed(&task->drawn) + load_relaxed(&task->chunks) +
-                  load_relaxed(&task->made); /* relaxed: compared */
+                  load_relaxed(&task->made) + load_relaxed(&task->singles); /* relaxed: compared */
     uint32_t inside = 0, entered = running & ~TASK_STOPPED;
     if (entered == 0 && (running & TASK_STOPPED) != 0) { return false; } /* it is about to end */
     for (const struct blocked *sleeper = sleepers; sleeper != NULL && inside < entered;

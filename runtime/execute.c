@@ -119,79 +119,6 @@ void strand_discard_input(struct strand *strand, size_t from)
     }
 }
 
-/* ---- emit ---- */
-
-/* Where the next outputs go: behind the `used` items of the block. */
-static void emit_into(struct async_emitter *emitter, struct block *block, size_t used)
-{
-    size_t size = emitter->item_size;
-    emitter->block = block;
-    emitter->holds = block->capacity / size;
-    emitter->room = emitter->holds - used;
-    emitter->at = block->data + used * size;
-}
-
-/* The block's count of items is right again. */
-static void emit_settle(struct strand *strand)
-{
-    struct async_emitter *emitter = &strand->emitter;
-    size_t                used = emitter->holds - emitter->room;
-    if (emitter->block == strand->out) {
-        strand->produced = used;
-    } else {
-        emitter->block->used = used;
-    }
-}
-
-static void emit_copy(struct async_emitter *emitter, const unsigned char *items, size_t n)
-{
-    size_t bytes = n * emitter->item_size;
-    if (likely(bytes == sizeof(uint64_t))) {
-        memcpy(emitter->at, items, sizeof(uint64_t));
-    } else {
-        memcpy(emitter->at, items, bytes);
-    }
-    emitter->at += bytes;
-    emitter->room -= n;
-}
-
-/* First the room for all of them, so that none is taken where memory runs out. */
-static NEVER_INLINE async_status emit_beyond(struct async_emitter *emitter,
-                                             const unsigned char *items, size_t n)
-{
-    struct strand *strand = emitter->strand;
-    struct pieces *pieces = &strand->pieces;
-    size_t         size = emitter->item_size, part = emitter->room, rest = n - part, bytes;
-    if (__builtin_mul_overflow(max_size(rest, max_size(1, STREAM_BYTES / size)), size, &bytes)) {
-        return ASYNC_NO_MEMORY;
-    }
-    struct block *fresh = block_new(strand->stage[0]->out.store, bytes);
-    if (fresh == NULL) { return ASYNC_NO_MEMORY; }
-    fresh->used = 0;
-    fresh->next = NULL;
-    emit_copy(emitter, items, part);
-    emit_settle(strand);
-    if (pieces->last != NULL) {
-        pieces->last->next = fresh;
-    } else {
-        pieces->more = fresh;
-    }
-    pieces->last = fresh;
-    emit_into(emitter, fresh, 0);
-    emit_copy(emitter, items + part * size, rest);
-    return ASYNC_OK;
-}
-
-async_status async_emit(async_emitter *out, const void *items, size_t n)
-{
-    if (unlikely(out == NULL || items == NULL)) {
-        return out != NULL && n == 0 ? ASYNC_OK : ASYNC_INVALID;
-    }
-    if (unlikely(n > out->room)) { return emit_beyond(out, items, n); }
-    emit_copy(out, items, n);
-    return ASYNC_OK;
-}
-
 /* ---- stages ---- */
 
 /* One pass of a stage over n items. */
@@ -220,61 +147,116 @@ static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)
     task_fail(strand->stage[stage], strand->number, &error, strand->ordered);
 }
 
-/* One call of the function of an `each` task for each item: how many were done. */
-static size_t call_each(const struct async_task *task, const unsigned char *in, unsigned char *out,
-                        size_t count, int *code)
+/* Calls of a stage's function, one for each chunk. */
+struct calls {
+    const unsigned char *in;
+    size_t               in_step; /* bytes of a chunk */
+    unsigned char       *out;
+    size_t               out_step;
+    size_t               left; /* chunks that were not begun */
+    size_t               done; /* items of the last one, where its code is not 0 */
+};
+
+/* Whole chunks of `count` items until one fails, or the run is to end. Returns the code of the last
+ * one. Out of line, so that what the loop needs stays in registers. */
+static NEVER_INLINE int call_batches(const struct strand *strand, const struct async_task *task,
+                                     struct calls *calls, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (unlikely((*code = task->each(in, out, task->out.context)) != 0)) { return i; }
-        in += task->input_size;
-        out += task->out.item_size;
+    async_batch_fn      *batch = task->batch;
+    void                *its = task->out.context;
+    const unsigned char *in = calls->in;
+    unsigned char       *out = calls->out;
+    size_t               left = calls->left;
+    int                  code = 0;
+    while (left > 0 && !aborted(strand, task)) {
+        size_t done = 0;
+        code = batch(in, out, count, &done, its);
+        left--;
+        if (unlikely(code != 0)) {
+            calls->done = done;
+            break;
+        }
+        in += calls->in_step;
+        out += calls->out_step;
     }
-    return count;
+    calls->in = in;
+    calls->out = out;
+    calls->left = left;
+    return code;
 }
 
-/* One chunk through the stage's function. Returns its code, with the items that were done before
- * it. */
-ALWAYS_INLINE int call(struct strand *strand, const struct async_task *task,
-                       const unsigned char *in, unsigned char *out, size_t count, size_t *done)
+static NEVER_INLINE int call_each(const struct strand *strand, const struct async_task *task,
+                                  struct calls *calls, size_t count)
 {
     int code = 0;
-    if (task->batch != NULL) {
-        code = task->batch(in, out, count, done, task->out.context);
-    } else if (task->each != NULL) {
-        *done = call_each(task, in, out, count, &code);
-    } else {
-        code = task->emit(in, count, done, &strand->emitter, task->out.context);
+    while (calls->left > 0 && !aborted(strand, task)) {
+        size_t done = 0;
+        code = task_call_each(task, calls->in, calls->out, count, &done);
+        calls->left--;
+        if (unlikely(code != 0)) {
+            calls->done = done;
+            break;
+        }
+        calls->in += calls->in_step;
+        calls->out += calls->out_step;
     }
     return code;
 }
 
+static NEVER_INLINE int call_emits(struct strand *strand, const struct async_task *task,
+                                   struct calls *calls, size_t count)
+{
+    int code = 0;
+    while (calls->left > 0 && !aborted(strand, task)) {
+        size_t done = 0;
+        code = task->emit(calls->in, count, &done, &strand->emitter, task->out.context);
+        calls->left--;
+        if (unlikely(code != 0)) {
+            calls->done = done;
+            break;
+        }
+        calls->in += calls->in_step;
+    }
+    return code;
+}
+
+ALWAYS_INLINE int call_chunks(struct strand *strand, const struct async_task *task,
+                              struct calls *calls, size_t count)
+{
+    calls->in_step = count * task->input_size;
+    calls->out_step = count * task->out.item_size;
+    return task->batch != NULL  ? call_batches(strand, task, calls, count)
+           : task->each != NULL ? call_each(strand, task, calls, count)
+                                : call_emits(strand, task, calls, count);
+}
+
 ALWAYS_INLINE void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
 {
-    struct async_task   *task = strand->stage[stage];
-    size_t               in_size = task->input_size, left = pass->count;
-    size_t               out_size = task->emit == NULL ? task->out.item_size : 0;
-    const unsigned char *in = pass->in;
-    unsigned char       *out = pass->out;
-    while (left > 0) {
-        if (aborted(strand, task)) {
-            pass->stop = true;
-            break;
-        }
-        size_t count = min_size(strand->chunk, left), done = 0;
-        int    code = call(strand, task, in, out, count, &done);
-        pass->chunks++;
-        if (unlikely(code != 0)) {
-            done = min_size(done, count - 1);
-            left -= done;
-            fail(strand, stage, code, strand->position[stage] + (pass->count - left));
-            pass->failed = pass->stop = true;
-            break;
-        }
-        left -= count;
-        in += count * in_size;
-        out += count * out_size;
+    struct async_task *task = strand->stage[stage];
+    size_t             chunk = min_size(strand->chunk, pass->count), whole = chunk > 0, rest = 0;
+    if (chunk < pass->count) {
+        whole = chunk == 1 ? pass->count : pass->count / chunk;
+        rest = pass->count - whole * chunk;
     }
-    pass->done = pass->made = pass->count - left;
+    struct calls calls = {.in = pass->in, .out = pass->out, .left = whole};
+    int          code = call_chunks(strand, task, &calls, chunk);
+    pass->chunks = whole - calls.left;
+    pass->done = pass->chunks * chunk;
+    size_t failed = chunk;
+    if (rest > 0 && code == 0 && calls.left == 0) {
+        calls.left = 1;
+        code = call_chunks(strand, task, &calls, rest);
+        pass->chunks += 1 - calls.left;
+        pass->done += (1 - calls.left) * rest;
+        failed = rest;
+    }
+    if (unlikely(code != 0)) {
+        pass->done -= failed - min_size(calls.done, failed - 1);
+        fail(strand, stage, code, strand->position[stage] + pass->done);
+        pass->failed = true;
+    }
+    pass->stop = pass->done < pass->count;
+    pass->made = pass->done;
 }
 
 /* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may
@@ -450,6 +432,7 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
         } else {
             pass_specially(strand, route, i, &pass, offset);
         }
+        strand->position[i] += pass.done;
         route->chunks[i] += pass.chunks;
         route->made[i] += pass.made;
         /* relaxed: cancelled while its chunk ran: what the chunk made is dropped */

@@ -88,7 +88,7 @@ bool pool_look_after(struct async_pool *pool);
 /* Under the mutex. SYSTEM: it refused a thread; NO_MEMORY. */
 async_status pool_fill_slots(struct async_pool *pool);
 async_status pool_call_worker(struct async_pool *pool, struct slot *slot);
-void pool_dismiss_spares(struct async_pool *pool);
+void         pool_dismiss_spares(struct async_pool *pool);
 /* The calling thread is inside a run and is about to sleep: BUSY where nobody can stand in. */
 async_status worker_stand_aside(void);
 

@@ -97,6 +97,7 @@ static struct queue_segment *segment_new(uint64_t number)
     store_relaxed(&segment->cursor, 0);
     store_relaxed(&segment->seen, 0);
     store_relaxed(&segment->chase, 0);
+    store_relaxed(&segment->patience, 0);
     segment->number = number;
     segment->retired.object = segment;
     segment->retired.free = segment_free;

@@ -9,12 +9,13 @@
 #ifndef SPINS
 #define SPINS 48 /* looks at slots whose tickets are out, in one call, before spoiling */
 #endif
-#define AHEAD         4   /* slots that a reader fetches ahead, where they are known to be in use */
-#define CLOSE         8   /* slots between the reader and the writers, at most, that are a chase */
-#define CHASE         3   /* such looks in a row, none in vain, after which a reader falls back */
-#define FALL_BACK     32  /* pauses */
-#define BACK_OFF      32  /* pauses after a claim that was lost, at first */
-#define BACK_OFF_MOST 256 /* and at most: what another reader needs for some hundred items */
+#define AHEAD         4  /* slots that a reader fetches ahead, where they are known to be in use */
+#define CLOSE         8  /* slots between the reader and the writers, at most, that are a chase */
+#define CHASE         3  /* such looks in a row, none in vain, after which a reader falls back */
+#define FALL_BACK     32 /* pauses */
+#define PATIENCE_MOST 4096 /* looks, at most, between two times of falling back that were in vain */
+#define BACK_OFF      32   /* pauses after a claim that was lost, at first */
+#define BACK_OFF_MOST 256  /* and at most: what another reader needs for some hundred items */
 
 /* The slot's ticket is out, and it is not published. Its state after a while, not PENDING. */
 static NEVER_INLINE uint64_t slot_wait(struct queue *queue, struct slot *slot, unsigned *spins)
@@ -49,6 +50,9 @@ static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *r
     /* U8 <- U7. I5 */
     if (load_seq_cst(&queue->tail) == segment) { tail_move(queue, segment, next); }
     struct queue_segment *expected = segment;
+    /* relaxed (all): hints */
+    store_relaxed(&next->chase, load_relaxed(&segment->chase));
+    store_relaxed(&next->patience, load_relaxed(&segment->patience));
     if (cas_seq_cst(&queue->head, &expected, next)) { /* U7 -> U8 */
         STEP("queue_take: moved");
         /* I5. relaxed: it does not come back to a segment that it has left */
@@ -62,24 +66,28 @@ static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *r
  * A reader that is as fast as the writers would come here for each item, and each time take their
  * line, and the next slot's, away from them: both would run at the speed of the lines' travel. So
  * when it has come up right behind them several times without finding the queue empty, it
- * lets them get some slots ahead. */
+ * lets them get some slots ahead. Where they put nothing meanwhile (they wait for this very read,
+ * or are this very thread), it was in vain, and comes again after twice as many looks. */
 static NEVER_INLINE uint64_t tickets_look(struct queue_segment *segment, uint64_t index)
 {
     /* relaxed (all): coherent with the tickets of all puts that happened before this call; the
      * other two are hints */
     uint64_t tickets = load_relaxed(&segment->tickets); /* LP: empty */
-    uint64_t given = given_out(tickets), chase = load_relaxed(&segment->chase);
+    uint64_t given = given_out(tickets), patience = load_relaxed(&segment->patience);
+    uint64_t chase = load_relaxed(&segment->chase);
     if (given <= index) {
-        if (chase != 0) { store_relaxed(&segment->chase, 0); }
+        if (chase != 0 && patience == 0) { store_relaxed(&segment->chase, 0); }
         return tickets;
     }
     if (given - index > CLOSE) {
         chase = 0;
-    } else if (++chase > CHASE) {
+    } else if (unlikely(++chase > CHASE + patience)) {
         for (unsigned i = 0; i < FALL_BACK; i++) { cpu_relax(); }
         tickets = load_relaxed(&segment->tickets);
+        patience = given_out(tickets) > given ? 0 : min_size(2 * patience + CHASE, PATIENCE_MOST);
         given = given_out(tickets);
-        chase = CHASE;
+        chase = patience == 0 ? CHASE : 0;
+        store_relaxed(&segment->patience, patience);
     }
     store_relaxed(&segment->chase, chase);
     store_relaxed(&segment->seen, given);

@@ -11,6 +11,7 @@
 #include "reader.h"
 
 #include "deadlock.h"
+#include "direct.h"
 #include "os.h"
 #include "pool.h"
 #include "strand.h"
@@ -186,6 +187,20 @@ static bool pull_now(struct channel *channel, unsigned char *items, size_t count
     return *status != ASYNC_TIMEOUT || wait.kind == ASYNC_WAIT_NOW;
 }
 
+/* What this thread makes itself for the read, if anything. Not the first time, after which nobody
+ * takes the task for a part of another's strand. */
+static size_t pull_directly(struct channel *channel, unsigned char *items, size_t count,
+                            async_wait wait)
+{
+    struct async_task *task = channel->task;
+    if (count > task->direct || !load_relaxed(&task->exposed) || /* relaxed: once set it stays */
+        (wait.kind != ASYNC_WAIT_FOREVER && wait.kind != ASYNC_WAIT_NOW) ||
+        channel_status(channel) != ASYNC_OK) {
+        return 0;
+    }
+    return direct_read(task, items, count);
+}
+
 /* Reads count items, without callbacks. */
 static async_status pull(struct channel *channel, unsigned char *items, size_t count, size_t *got,
                          async_wait wait)
@@ -196,8 +211,12 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
     if (channel->task == NULL && pull_now(channel, items, count, got, wait, &status)) {
         return status;
     }
+    if (channel->task != NULL && (done = pull_directly(channel, items, count, wait)) == count) {
+        *got = count;
+        return ASYNC_OK;
+    }
     reading_begin(&reading, channel, wait);
-    if (reading.task != NULL) { demand_ask(reading.task, count, false); }
+    if (reading.task != NULL) { demand_ask(reading.task, count - done, false); }
     bool last_look = false;
     status = ASYNC_OK;
     while (done < count) {

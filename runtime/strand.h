@@ -55,6 +55,23 @@ struct strand {
     size_t               produced; /* items */
 };
 
+/* One call of the function of an `each` task for each item. Returns its code, with the items that
+ * were done before it. */
+static inline int task_call_each(const struct async_task *task, const unsigned char *in,
+                                 unsigned char *out, size_t count, size_t *done)
+{
+    for (size_t i = 0; i < count; i++) {
+        int code = task->each(in, out, task->out.context);
+        if (unlikely(code != 0)) {
+            *done = i;
+            return code;
+        }
+        in += task->input_size;
+        out += task->out.item_size;
+    }
+    return 0;
+}
+
 /* draw.c: claims a run from the backlog of strand->stage[0] and draws its input. */
 /* items to make buffers for */
 size_t          draw_limit(const struct strand *strand, size_t backlog, struct run_options options);
@@ -78,6 +95,12 @@ size_t draw_unasked(const struct async_task *head, size_t backlog);
 bool strand_prepare(struct strand *strand);
 void strand_execute(struct strand *strand);
 void strand_free(struct strand *strand); /* what is left of the buffers */
+
+/* emit.c */
+/* The next outputs go behind the `used` items of the block. */
+void emit_into(struct async_emitter *emitter, struct block *block, size_t used);
+/* The count of items of the block that is being filled is right again. */
+void emit_settle(struct strand *strand);
 
 /* order.c */
 struct order *order_create(void);

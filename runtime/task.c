@@ -16,6 +16,7 @@
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
+#include "direct.h"
 #include "fork.h"
 #include "mem.h"
 #include "os.h"
@@ -319,6 +320,7 @@ async_status task_create(struct async_task **out, struct async_pool *pool,
     task->out.destroy = task_destroy;
     task->out.discard = o->discard;
     task->out.context = o->context;
+    task->direct = direct_most(task);
     if (o->name != NULL) { snprintf(task->out.name, sizeof task->out.name, "%s", o->name); }
     pool_retain(pool);
     fork_mind_channel(&task->out);
@@ -391,9 +393,11 @@ async_status async_task_counts(const async_task *task, async_task_stats *out)
 {
     if (task == NULL || out == NULL) { return ASYNC_INVALID; }
     memset(out, 0, sizeof *out);
-    out->chunks = load_relaxed(&task->chunks);  /* relaxed: a statistic, as all below */
-    out->items_in = load_relaxed(&task->drawn); /* relaxed */
-    out->items_out = load_relaxed(&task->made); /* relaxed */
+    /* relaxed (all): statistics */
+    uint64_t singles = load_relaxed(&task->singles);
+    out->chunks = load_relaxed(&task->chunks) + singles;
+    out->items_in = load_relaxed(&task->drawn) + singles;
+    out->items_out = load_relaxed(&task->made) + singles;
     out->ready = channel_available(&task->out);
     int64_t asked = load_relaxed(&task->asked);     /* relaxed */
     int64_t missing = load_relaxed(&task->missing); /* relaxed */

@@ -69,6 +69,7 @@ struct async_task {
     unsigned            max_parallel;
     unsigned            depth;                    /* of the strand above it, this one included */
     bool                ordered, in_place, fused; /* fused: with the task of its one input */
+    size_t              direct; /* items that a read may make itself at a time (direct.c) */
     /* has an input from another pool, or a task fused above it has */
     shared_bool foreign;
     bool        greedy; /* takes whatever is there, up to the chunk: for_each's sink */
@@ -156,7 +157,9 @@ struct async_task {
 
     /* Results. */
     alignas(FALSE_SHARING) shared_u64 chunks;
-    shared_u64    made;
+    shared_u64 made;
+    /* chunks of one item that reads made themselves: counted in none of the above */
+    shared_u64    singles;
     shared_size   emitted; /* outputs of a run of late: room that the next one is given at once */
     struct order *order;   /* NULL: unordered */
 };
