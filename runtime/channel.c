@@ -14,7 +14,8 @@
  * Invariants
  *   I1 bounded: taken <= claimed <= put <= reserved <= taken + capacity, but for channel_put's
  *      runs.
- *   I2 `ended` changes once, from OK.
+ *   I2 `ended` changes from OK once, and from END to CANCELLED before any reader was told of the
+ *      END: who cancels discards after that, so END says that everything was read.
  *   I3 Whoever calls holds a count of the channel, by an end or by its own.
  *
  * Progress: put, take, read, end, poke: lock-free, but for the allocator and the discard callback.
@@ -113,11 +114,27 @@ size_t channel_take(struct channel *channel, size_t count, size_t unit, struct r
     return taken;
 }
 
+bool channel_set_status(struct channel *channel, async_status status)
+{
+    uint32_t seen = ASYNC_OK;
+    /* C3 -> C4. LP of the end, or of the cancel that takes its place */
+    while (!cas_acq_rel(&channel->ended, &seen, (uint32_t)status)) {
+        if (seen != ASYNC_OK && (seen != ASYNC_END || status != ASYNC_CANCELLED)) { return false; }
+    }
+    return true;
+}
+
+async_status channel_tell_end(struct channel *channel)
+{
+    uint32_t seen = load_acquire(&channel->ended); /* C4 <- C3 */
+    /* C3 -> C4. Fails where it is CANCELLED now, or told by another thread. */
+    if (seen == ASYNC_END) { cas_acq_rel(&channel->ended, &seen, ASYNC_END | ENDED_TOLD); }
+    return (async_status)(seen & ~ENDED_TOLD);
+}
+
 void channel_end(struct channel *channel, async_status status)
 {
-    uint32_t open = ASYNC_OK;
-    /* C3 -> C4. A failure: it has ended already (I3) */
-    cas_acq_rel(&channel->ended, &open, (uint32_t)status);
+    channel_set_status(channel, status);
     STEP("channel_end: status");
     queue_close(&channel->queue);
     waitlist_tell_all(&channel->readers);

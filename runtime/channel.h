@@ -54,8 +54,8 @@ struct channel {
     /* Where items go that nobody read, if not NULL: a task that passes items on hands them to its
      * input's callback. Holds one count of it. */
     struct channel *discards_to;
-    /* final status: OK while open, else END, FAILED or CANCELLED; set once, before the queue is
-     * closed */
+    /* final status: OK while open, else END, FAILED or CANCELLED; set before the queue is closed.
+     * END gives way to CANCELLED until a reader was told of it: then it has ENDED_TOLD, too */
     shared_u32 ended;
     /* moves whenever all waiters are told to look up (poke, no memory, cancel) */
     shared_u32      alarms;
@@ -147,9 +147,10 @@ ALWAYS_INLINE size_t channel_read(struct channel *channel, void *items, size_t c
     return taken;
 }
 
-/* Sets the final status (the first one stays), closes the queue and tells all waiters on both
- * sides. */
+/* Sets the final status, closes the queue and tells all waiters on both sides. */
 void channel_end(struct channel *channel, async_status status);
+/* The first part of that; false: it has another one, which stays. */
+bool channel_set_status(struct channel *channel, async_status status);
 
 /* The last reader is gone: ends the channel with `status`, which nobody will read, and discards all
  * that was accepted: what is put at the same time is either refused or among it. May be repeated.
@@ -197,10 +198,15 @@ static inline struct channel *channel_of_writer(const async_writer *writer)
     return container_of(writer, struct channel, writer);
 }
 
-/* The status of a read that found the queue at its end: END, FAILED or CANCELLED. */
+#define ENDED_TOLD (UINT32_C(1) << 31)
+
+/* The final status; OK while it is open. */
 static inline async_status channel_status(const struct channel *channel)
 {
-    return (async_status)load_acquire(&channel->ended); /* C4 <- C3 */
+    return (async_status)(load_acquire(&channel->ended) & ~ENDED_TOLD); /* C4 <- C3 */
 }
+
+/* The status of a read that found the queue at its end, END, FAILED or CANCELLED: it stays so. */
+async_status channel_tell_end(struct channel *channel);
 
 #endif

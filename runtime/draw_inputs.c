@@ -301,7 +301,7 @@ static bool draw_edge(struct async_task *end, struct async_task *head, struct ed
     if (load_relaxed(&edge->ended)) { /* relaxed: under the turn */
         sub_relaxed(&head->live, 1);  /* relaxed: under the turn */
         leave(head, edge);
-        async_status why = channel_status(edge->input);
+        async_status why = channel_tell_end(edge->input);
         if (head->end_seen == ASYNC_OK || head->end_seen == ASYNC_END) {
             head->end_seen = why;
             if (why != ASYNC_END) { task_inherit_error(head, edge->input); }

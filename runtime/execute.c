@@ -8,6 +8,9 @@
  *
  * What stops a run early (a failure, a cancel, a removal) stops it at a chunk: what was complete
  * goes on to the end, what was not begun goes to the discard callback of its producer.
+ *
+ * Orders
+ *   X10 abort_from (acquire) <- X9 of task.c: a run that ends early for a cancel knows of it.
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
@@ -132,7 +135,9 @@ struct pass {
 static bool aborted(const struct strand *strand, const struct async_task *task)
 {
     /* relaxed: a chunk more or less */
-    return unlikely(strand->number >= load_relaxed(&task->abort_from));
+    if (likely(strand->number < load_relaxed(&task->abort_from))) { return false; }
+    (void)load_acquire(&task->abort_from); /* X10 <- X9 of task.c */
+    return true;
 }
 
 static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)

@@ -82,6 +82,9 @@ void pool_push(struct async_pool *pool, struct async_task *task);
 /* the oldest job from outside, and its count; NULL: none */
 struct async_task *pool_take_injected(struct async_pool *pool);
 void               pool_wake_all(struct async_pool *pool);
+/* By who has waited for the pool's work for long: a job that still lies there was left to a worker
+ * that stands still, as one that searches or was woken. Wakes another; false: none, or no job. */
+bool pool_look_after(struct async_pool *pool);
 /* Under the mutex. SYSTEM: it refused a thread; NO_MEMORY. */
 async_status pool_fill_slots(struct async_pool *pool);
 async_status pool_call_worker(struct async_pool *pool, struct slot *slot);

@@ -183,7 +183,7 @@ static bool pull_now(struct channel *channel, unsigned char *items, size_t count
         return true;
     }
     *got = channel_read(channel, items, count, &end);
-    *status = *got == count ? ASYNC_OK : end ? channel_status(channel) : ASYNC_TIMEOUT;
+    *status = *got == count ? ASYNC_OK : end ? channel_tell_end(channel) : ASYNC_TIMEOUT;
     return *status != ASYNC_TIMEOUT || wait.kind == ASYNC_WAIT_NOW;
 }
 
@@ -237,7 +237,7 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
                 break;
             }
             if (end) {
-                status = channel_status(channel);
+                status = channel_tell_end(channel);
                 break;
             }
             if (part > 0) { reading_progress(&reading); }
@@ -323,7 +323,7 @@ static async_status take_run(struct reading *reading, size_t count, struct run *
             }
             return ASYNC_OK;
         }
-        if (end) { return channel_status(channel); }
+        if (end) { return channel_tell_end(channel); }
         if (last_look) { return ASYNC_TIMEOUT; }
         async_status status = reading_wait(reading, 1);
         if (status != ASYNC_OK && status != ASYNC_TIMEOUT) { return status; }

@@ -110,7 +110,7 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
             continue;
         }
         if (end) {
-            status = channel_status(channel);
+            status = channel_tell_end(channel);
             break;
         }
         if (last_look) { break; }
@@ -201,7 +201,7 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
         reading_settle(&reading);
         if (got == 0) {
             if (end) {
-                status = channel_status(channel);
+                status = channel_tell_end(channel);
                 break;
             }
             if (last_look) { break; }

@@ -10,6 +10,8 @@
  *   X6 gone (release) -> X7 for_each's look (acquire): the sink is not called any more.
  *   X3 running, left (acq_rel) or stopped (seq_cst) -> X5 enter (acquire): what earlier runs left
  *      behind.
+ *   X9 abort_from (release) -> X10 of execute.c, a run that ends early for it (acquire): `dropped`,
+ *      so that whoever finalizes after that run does not say END.
  *   X8 counted (acq_rel) <-> X8: one of those who end the task takes it out of the count.
  * Layer: 3 */
 #include "check.h"
@@ -68,8 +70,8 @@ struct async_task *task_enter_head(struct async_task *task)
 void task_abort_from(struct async_task *task, uint64_t run)
 {
     uint64_t seen = load_relaxed(&task->abort_from); /* relaxed: the CAS decides */
-    /* relaxed: a chunk more or less */
-    while (run < seen && !cas_relaxed(&task->abort_from, &seen, run)) {}
+    /* X9 -> X10 */
+    while (run < seen && !cas_release(&task->abort_from, &seen, run)) {}
 }
 
 void task_stop(struct async_task *task, async_status why)
@@ -139,7 +141,7 @@ static void bury(struct async_task *task)
     async_status why = (async_status)load_acquire(&task->stop); /* X2 <- X1 */
     draw_let_go(task);
     order_destroy(task);
-    /* relaxed: X4 acquired it, from who set it or from a run that saw it */
+    /* relaxed: X4 acquired it, from who set it or a run that saw it or what came of it (X10) */
     if (load_relaxed(&task->dropped)) {
         channel_discard_all(&task->out);
         /* at its end before the cancelling thread came to stop it */
@@ -186,6 +188,13 @@ void task_cancel(struct async_task *task)
     STEP("task_cancel: dropped");
     task_abort_from(task, 0);
     task_stop(task, ASYNC_CANCELLED);
+    /* It may have ended before, with items that nobody has read. */
+    os_mutex_lock(&error_lock);
+    if (channel_set_status(&task->out, ASYNC_CANCELLED) && task->error.status == ASYNC_OK &&
+        task->out_error.status == ASYNC_OK) {
+        task->error = task->out_error = error;
+    }
+    os_mutex_unlock(&error_lock);
     /* who waits learns it now; running chunks have their results dropped */
     channel_end(&task->out, ASYNC_CANCELLED);
     channel_discard_all(&task->out);

@@ -7,7 +7,7 @@
 
 /* a wake-up across CPUs costs about as much: look that long before sleeping */
 #define SPIN_NS      60000
-#define LOOK_NS      20000000 /* asleep for so long: the first look for a deadlock */
+#define LOOK_NS      20000000 /* asleep for so long: the first look for a deadlock, or a lost job */
 #define LOOK_NS_MOST 500000000
 #define NS_PER_MS    1000000u
 
@@ -51,6 +51,12 @@ static bool look_for_a_while(struct thread_waiter *waiter)
     return false;
 }
 
+/* Whether a worker was woken for a job that lies in the pool that the channel is filled by. */
+static bool look_after(const struct channel *channel)
+{
+    return channel->task != NULL && pool_look_after(channel->task->pool);
+}
+
 /* As thread_waiter_sleep; now and then looks whether there is any use in it, and returns DEADLOCK
  * where there is none. `blocked` is NULL outside of functions: there only a thread that is alone
  * has none. */
@@ -63,9 +69,12 @@ static async_status sleep_for_good(struct thread_waiter *waiter, struct blocked 
                 deadlock_alone(channel, room);
                 return ASYNC_DEADLOCK;
             }
-            break; /* others come and go: the time-out rules, and there is none */
+            /* others come and go: the time-out rules, and there is none */
+            if (!look_after(channel)) { break; }
+        } else {
+            if (deadlock_proved(blocked)) { return ASYNC_DEADLOCK; }
+            (void)look_after(channel);
         }
-        if (deadlock_proved(blocked)) { return ASYNC_DEADLOCK; }
         if (pause > LOOK_NS_MOST / 2) { pause = LOOK_NS_MOST / 2; }
     }
     thread_waiter_sleep(waiter, OS_NEVER);
@@ -110,5 +119,11 @@ async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, b
     }
     if (look_for_a_while(waiter)) { return ASYNC_OK; }
     if (deadline_ns == OS_NEVER) { return sleep_for_good(waiter, NULL, channel, room); }
+    uint64_t pause = LOOK_NS, look;
+    while ((look = os_now_ns() + pause) < deadline_ns) {
+        if (thread_waiter_sleep(waiter, look)) { return ASYNC_OK; }
+        if (!look_after(channel)) { break; }
+        pause *= 2;
+    }
     return thread_waiter_sleep(waiter, deadline_ns) ? ASYNC_OK : ASYNC_TIMEOUT;
 }

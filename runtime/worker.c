@@ -147,6 +147,9 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     bool     crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
     struct async_task *task = NULL;
     uint64_t           start = os_now_ns();
+    /* Those that are counted and stand still pass nothing on. relaxed: where they do go on, a
+     * useless wake-up */
+    uint32_t still = searched(pool) ? 0 : load_relaxed(&pool->searching);
     store_relaxed(&pool->search_began, start); /* relaxed: see searched */
     add_seq_cst(&pool->searching, 1);          /* S2 */
     STEP("search: counted");
@@ -157,7 +160,7 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
         if (crowded) { os_yield(); }
         for (int i = 0; i < 32; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
-    bool last = sub_seq_cst(&pool->searching, 1) == 1; /* S2 */
+    bool last = sub_seq_cst(&pool->searching, 1) <= 1 + still; /* S2 */
     STEP("search: left");
     if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
     /* relaxed: event_notify looks again */
@@ -378,6 +381,13 @@ async_status worker_stand_aside(void)
     }
     os_mutex_unlock(&pool->mutex);
     return status;
+}
+
+bool pool_look_after(struct async_pool *pool)
+{
+    /* relaxed: a look; event_notify has another one */
+    if (load_relaxed(&pool->idle.waiters) == 0 || !work_visible(pool)) { return false; }
+    return event_notify(&pool->idle, 1);
 }
 
 void pool_wake_all(struct async_pool *pool) { event_notify(&pool->idle, UINT32_MAX); }

@@ -137,7 +137,8 @@ ASYNC_API async_status async_task_error(const async_task *task, async_error *out
 ASYNC_API async_status async_task_counts(const async_task *task, async_task_stats *out);
 
 /* Cancels the task: no chunk of it starts any more, running ones finish and their results are
- * dropped, ready items are discarded, its readers get CANCELLED. May be repeated.
+ * dropped, ready items are discarded, its readers get CANCELLED; those that had END or FAILED
+ * before keep that. May be repeated.
  *
  * Threads: any, also from inside a task or a callback; not from a signal handler.
  * Progress: takes locks; does not wait for running chunks.

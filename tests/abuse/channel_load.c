@@ -1,6 +1,7 @@
 /* channel_load.c: full, crowded and hurried channels. */
 #include "abuse.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,25 @@ struct race {
     size_t        got_count;
     async_status  status;
     uint64_t      late, timely;
+    unsigned      within; /* ns that thread 1 acts in; moves so that both happen, at any load */
 };
+
+static void count_round(struct race *r, bool timely)
+{
+    if (timely) {
+        r->timely++;
+        if (r->within < 50000000) { r->within += r->within / 16; }
+    } else {
+        r->late++;
+        if (r->within > 20000) { r->within -= r->within / 16; }
+    }
+}
+
+/* Leaves the CPU to thread 0. */
+static void await(uint64_t at)
+{
+    while (now_ns() < at) { sched_yield(); }
+}
 
 /* Thread 0 waits until about the time at which thread 1 acts; then both compare. */
 static void race_delivery(void *arg, unsigned index)
@@ -136,12 +155,12 @@ static void race_delivery(void *arg, unsigned index)
         size_t count = 1 + roll(&both, 3);
         if (index == 0) { r->base = now_ns() + 100000; }
         meet(&r->begin, 2);
-        uint64_t at = r->base + roll(&d, index == 0 ? 60000 : 200000);
+        uint64_t at = r->base + roll(&d, index == 0 ? 60000 : r->within);
         if (index == 0) {
             r->status = async_reader_read(r->reader, r->got, count, &r->got_count,
                                           async_until_ns(at));
         } else {
-            while (now_ns() < at) {}
+            await(at);
             for (size_t i = 0; i < count; i++) { r->sent[i] = next + i; }
             WANT_STATUS(async_writer_write(r->writer, r->sent, count, &r->sent_count, async_now()),
                         ASYNC_OK);
@@ -151,11 +170,7 @@ static void race_delivery(void *arg, unsigned index)
         if (index != 0) { continue; }
         WANT(r->status == ASYNC_OK || r->status == ASYNC_TIMEOUT);
         WANT((r->status == ASYNC_OK) == (r->got_count == count));
-        if (r->status == ASYNC_OK) {
-            r->timely++;
-        } else {
-            r->late++;
-        }
+        count_round(r, r->status == ASYNC_OK);
         for (size_t i = 0; i < r->got_count; i++) {
             WANT_EQ(r->got[i], expected);
             expected++;
@@ -182,14 +197,14 @@ static void race_room(void *arg, unsigned index)
     for (uint64_t round = 0; round < r->rounds; round++) {
         if (index == 0) { r->base = now_ns() + 100000; }
         meet(&r->begin, 2);
-        uint64_t at = r->base + roll(&d, index == 0 ? 60000 : 200000);
+        uint64_t at = r->base + roll(&d, index == 0 ? 60000 : r->within);
         if (index == 0) {
             r->status = async_writer_write(r->writer, &next, 1, &r->sent_count, async_until_ns(at));
             WANT((r->status == ASYNC_OK) == (r->sent_count == 1));
             WANT(r->status == ASYNC_OK || r->status == ASYNC_TIMEOUT);
             next += r->sent_count;
         } else {
-            while (now_ns() < at) {}
+            await(at);
             WANT_STATUS(async_reader_read(r->reader, &item, 1, NULL, async_now()), ASYNC_OK);
             WANT_EQ(item, expected);
             expected++;
@@ -197,12 +212,10 @@ static void race_room(void *arg, unsigned index)
         meet(&r->begin, 2);
         if (index == 0) {
             WANT_EQ(async_reader_ready(r->reader), 1 + r->sent_count);
+            count_round(r, r->sent_count != 0);
             if (r->sent_count == 0) {
-                r->late++;
                 WANT_STATUS(async_writer_write(r->writer, &next, 1, NULL, async_now()), ASYNC_OK);
                 next++;
-            } else {
-                r->timely++;
             }
         }
     }
@@ -212,7 +225,7 @@ static void a_deadline_races_delivery(void)
 {
     void (*const bodies[])(void *, unsigned) = {race_delivery, race_room};
     for (unsigned i = 0; i < 2; i++) {
-        struct race r = {.rounds = abuse_rounds(3000), .seed = abuse_seed()};
+        struct race r = {.rounds = abuse_rounds(3000), .seed = abuse_seed(), .within = 200000};
         squad       s;
         channel_of(&r.writer, &r.reader, 2 * i, NULL);
         if (i == 1) { write_numbers(r.writer, 0, 2); }

@@ -4,6 +4,7 @@
 
 #include "deque.h"
 #include "pipeline.h"
+#include "pool.h"
 #include "steps.h"
 
 #include <string.h>
@@ -292,6 +293,145 @@ static void push_from_inside(void)
     ROW_CHECK(both > 0);
 }
 
+/* ── F56 ─────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Roles of three workers; CLIENT is none of them. */
+static const unsigned worker_roles[] = {0, 2, 3};
+
+typedef struct standing {
+    async_pool *pool;
+    gate        together;
+    atomic_uint roles;
+} standing;
+
+static int take_role(const void *in, void *out, void *context)
+{
+    standing *s = context;
+    *(uint64_t *)out = *(const uint64_t *)in;
+    step_role(worker_roles[atomic_fetch_add(&s->roles, 1) % 3]);
+    gate_pass(&s->together);
+    return 0;
+}
+
+/* A pool whose `workers` all sleep, each with a role of its own. */
+static void standing_start(standing *s, unsigned workers)
+{
+    step_role(STEP_NEVER);
+    *s = (standing){.pool = pool_of(workers)};
+    asking        all[3];
+    async_reader *r = TASK(s->pool, .source = range_of(0, 3), .each = take_role, .context = s,
+                           .max_chunksize = 1);
+    for (unsigned i = 0; i < workers; i++) { asking_start(&all[i], r, STEP_NEVER); }
+    gate_arrived(&s->together, workers);
+    gate_open(&s->together);
+    for (unsigned i = 0; i < workers; i++) {
+        thread_join(&all[i].thread);
+        asking_check(&all[i]);
+    }
+    async_reader_release(r);
+}
+
+static void all_sleep(standing *s, unsigned workers)
+{
+    ROW_CHECK(UNTIL(SOON, atomic_load(&s->pool->idle.waiters) == workers));
+}
+
+static void order_workers(const char *site, unsigned but)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        if (worker_roles[i] != but) { step_order(worker_roles[i], site); }
+    }
+}
+
+/* The role of the worker that follows the order, which the others need not follow any more. */
+static unsigned await_worker(unsigned but)
+{
+    unsigned found = STEP_NEVER;
+    for (uint64_t end = now_ms() + SOON; found == STEP_NEVER && now_ms() < end; sleep_us(50)) {
+        for (unsigned i = 0; i < 3; i++) {
+            if (worker_roles[i] != but && step_stopped(worker_roles[i])) {
+                found = worker_roles[i];
+            }
+        }
+    }
+    ROW_CHECK(found != STEP_NEVER);
+    for (unsigned i = 0; i < 3; i++) {
+        if (worker_roles[i] != but && worker_roles[i] != found) { step_go(worker_roles[i]); }
+    }
+    return found;
+}
+
+/* Whoever pushes relies on the worker that stands, however long that takes. */
+static void rely_on_searcher(standing *s)
+{
+    atomic_store(&s->pool->search_began, now_ns() + 60000000000u);
+}
+
+/* A worker that was woken for a job stops before it takes it; later, one that searches has stopped
+ * when a job is pushed. Who waits for the job has another worker woken. */
+static void searcher_stops(void)
+{
+    for (unsigned timed = 0; timed < 2; timed++) {
+        standing s;
+        standing_start(&s, 2);
+        async_reader *r = TASK(s.pool, .source = range_of(0, 1000), .each = each_add_one);
+        all_sleep(&s, 2);
+        order_workers("search: counted", STEP_NEVER);
+        for (unsigned i = 0; i < 2; i++) {
+            static reading one;
+            memset(&one, 0, sizeof one);
+            if (i == 1) {
+                all_sleep(&s, 1);
+                rely_on_searcher(&s);
+            }
+            reading_start(&one, r, 1, timed ? async_within_ms(LATE) : async_forever());
+            if (i == 0) { (void)await_worker(STEP_NEVER); }
+            if (!thread_join_within(&one.thread, SOON)) {
+                row_failed(__FILE__, __LINE__, "a job waits for the worker that stands (%u)", i);
+            }
+            ROW_STATUS(one.status, ASYNC_OK);
+        }
+        for (unsigned i = 0; i < 3; i++) { step_go(worker_roles[i]); }
+        async_reader_release(r);
+        pool_end(s.pool);
+    }
+}
+
+/* Of three workers one has stopped in its search. Two jobs come while another one searches: that
+ * one takes a job and passes the search on to the third. Nobody waits for the jobs. */
+static void search_is_passed_on(void)
+{
+    standing s;
+    standing_start(&s, 3);
+    gate          hold = {0};
+    probe         p = {.hold = &hold};
+    async_reader *one = TASK(s.pool, .source = range_of(0, 1), .each = each_add_one, .context = &p);
+    async_reader *two = TASK(s.pool, .source = range_of(0, 1), .each = each_add_one, .context = &p);
+    async_reader *first = TASK(s.pool, .source = range_of(0, 1), .each = each_add_one);
+    uint64_t      item;
+    all_sleep(&s, 3);
+    order_workers("search: counted", STEP_NEVER);
+    asking asks;
+    asking_start(&asks, first, STEP_NEVER);
+    unsigned stands = await_worker(STEP_NEVER);
+    thread_join(&asks.thread); /* see above */
+    all_sleep(&s, 2);
+    atomic_store(&s.pool->search_began, now_ns() - 1000000000);
+    order_workers("search: counted", stands);
+    ROW_STATUS(async_reader_read(one, &item, 1, NULL, async_now()), ASYNC_TIMEOUT);
+    unsigned searches = await_worker(stands);
+    rely_on_searcher(&s);
+    ROW_STATUS(async_reader_read(two, &item, 1, NULL, async_now()), ASYNC_TIMEOUT);
+    step_go(searches);
+    gate_arrived(&hold, 2);
+    gate_open(&hold);
+    step_go(stands);
+    async_reader_release(first);
+    async_reader_release(one);
+    async_reader_release(two);
+    pool_end(s.pool);
+}
+
 /* ── F47 ─────────────────────────────────────────────────────────────────────────────────────── */
 
 typedef struct ending_pool {
@@ -357,6 +497,8 @@ static const row rows[] = {
     {"F32", "a push from outside at each moment of a worker's going to sleep", push_from_outside,
      120},
     {"F32", "a push by another worker at each of these moments", push_from_inside, 120},
+    {"F56", "a worker that searches, or was woken, stands for good", searcher_stops, 60},
+    {"F56", "one does, and another passes the search on", search_is_passed_on, 60},
     {"F47", "the end of a pool at each of these moments", end_while_parking, 120},
 };
 ROWS(rows)

@@ -441,6 +441,51 @@ Test(X, X10_further_down)
     }
 }
 
+/* X10: a task, or a channel, that is at its end, with items that nobody has read: they are
+ * discarded, and END would say that they were read. Where a reader was told END, that stays. */
+Test(X, X10_after_the_end)
+{
+    EACH_SIZE (n) {
+        for (unsigned told = 0; told < 2; told++) {
+            async_pool   *pool = pool_of(n);
+            probe         p = {0};
+            uint64_t      items[20];
+            size_t        got = 0;
+            async_status  wanted = told ? ASYNC_END : ASYNC_CANCELLED;
+            async_reader *r = TASK(pool, .source = range_of(0, 10), .context = &p,
+                                   .discard = probe_discard, .min_count = 20);
+            cr_assert_eq(async_reader_read(r, items, 3, &got, async_forever()), ASYNC_OK);
+            cr_assert(UNTIL(SOON, async_task_done(async_reader_task(r))));
+            if (told) {
+                cr_assert_eq(async_reader_read(r, items, 8, &got, async_forever()), ASYNC_END);
+                cr_assert_eq(got, 7);
+            }
+            cr_assert_eq(async_task_cancel(async_reader_task(r)), ASYNC_OK);
+            cr_assert_eq(atomic_load(&p.discarded), told ? 0 : 7, "N = %u", n);
+            cr_assert_eq(async_reader_read(r, items, 1, &got, async_forever()), wanted);
+            cr_assert_eq(got, 0);
+            cr_assert_eq(upstream_status(r), told ? ASYNC_OK : ASYNC_CANCELLED);
+            async_reader_release(r);
+            pool_end(pool);
+        }
+    }
+    for (unsigned told = 0; told < 2; told++) {
+        async_writer *writer;
+        async_reader *r;
+        uint64_t      items[6];
+        probe         p = {0};
+        async_status  wanted = told ? ASYNC_END : ASYNC_CANCELLED;
+        channel_of(&writer, &r, 0, &p);
+        write_numbers(writer, 0, 5);
+        async_writer_release(writer);
+        if (told) { cr_assert_eq(async_reader_read(r, items, 6, NULL, async_now()), ASYNC_END); }
+        cr_assert_eq(async_reader_cancel(r), ASYNC_OK);
+        cr_assert_eq(atomic_load(&p.discarded), told ? 0 : 5);
+        cr_assert_eq(async_reader_read(r, items, 1, NULL, async_forever()), wanted);
+        async_reader_release(r);
+    }
+}
+
 typedef struct canceller {
     async_reader *reader;
     gate         *start;

@@ -11,7 +11,8 @@ typedef struct nest {
     gate         *hold; /* passed before the read, if not NULL */
     atomic_uint   calls;
     atomic_uint   statuses[16];
-    async_error   seen; /* by the function, from async_reader_error */
+    async_error   seen;  /* by the function that came first, from async_reader_error */
+    atomic_uint   noted; /* 2: it is there */
 } nest;
 
 static int reads(const void *in, void *out, void *context)
@@ -21,7 +22,11 @@ static int reads(const void *in, void *out, void *context)
     atomic_fetch_add(&self->calls, 1);
     if (self->hold != NULL) { gate_pass(self->hold); }
     async_status status = async_reader_read(self->inner, &item, 1, NULL, self->wait);
-    if (status == ASYNC_DEADLOCK) { (void)async_reader_error(self->inner, &self->seen); }
+    unsigned     nobody = 0;
+    if (status == ASYNC_DEADLOCK && atomic_compare_exchange_strong(&self->noted, &nobody, 1)) {
+        (void)async_reader_error(self->inner, &self->seen);
+        atomic_store(&self->noted, 2);
+    }
     atomic_fetch_add(&self->statuses[status & 15], 1);
     *(uint64_t *)out = *(const uint64_t *)in + item;
     return (int)status;
@@ -55,6 +60,7 @@ TestEachSize(M, M13_its_own_output)
         async_error error;
         CHECK_STATUS(async_task_error(async_reader_task(r), &error), ASYNC_OK);
         CHECK_EQ(error.code, ASYNC_DEADLOCK);
+        CHECK_SOON(atomic_load(&s.noted) == 2);
         CHECK_STATUS(s.seen.status, ASYNC_DEADLOCK);
         CHECK(strstr(s.seen.message, "\"self\"") != NULL);
         async_reader_release(r);

@@ -2,6 +2,7 @@
  * backlog), its turn, its runs and its end. Every item of the source once; nobody sleeps for
  * ever. */
 #include "model.h"
+#include "task.h"
 
 #include <async/async.h>
 
@@ -49,6 +50,7 @@ static void range_of(uint64_t count, size_t chunk, async_order order, unsigned p
 }
 
 static void range_4(void) { range_of(4, 1, ASYNC_UNORDERED, 0); }
+static void range_2(void) { range_of(2, 4, ASYNC_UNORDERED, 0); }
 static void range_3_chunks(void) { range_of(3, 2, ASYNC_UNORDERED, 0); }
 static void serial(void) { range_of(4, 1, ASYNC_UNORDERED, 1); }
 static void ordered(void) { range_of(4, 1, ASYNC_ORDERED, 0); }
@@ -131,6 +133,34 @@ static void cancelled(unsigned thread)
     }
 }
 
+/* The run that meets the end is cut short, or what it made is discarded: END would say that
+ * everything was read. */
+static void read_2_to_end(void)
+{
+    async_status status = read_some(0, 3, async_forever());
+    EXPECT(status == ASYNC_CANCELLED || (status == ASYNC_END && times(1) == 1 && times(2) == 1));
+}
+
+static void cancelled_at_end(unsigned thread)
+{
+    if (thread == 0) {
+        read_2_to_end();
+    } else {
+        EXPECT(async_task_cancel(task) == ASYNC_OK);
+    }
+}
+
+/* The same, where who cancels has come half the way when the task is at its end. */
+static void half_cancelled(unsigned thread)
+{
+    if (thread == 0) {
+        read_2_to_end();
+    } else {
+        store_relaxed(&task->dropped, true); /* as task_cancel begins */
+        task_abort_from(task, 0);
+    }
+}
+
 const struct model_shape task_shapes[] = {
     {"task/two-readers", 2, 0, range_4, two_each, all_4},
     {"task/chunks", 2, 0, range_3_chunks, one_each, all_3},
@@ -140,5 +170,7 @@ const struct model_shape task_shapes[] = {
     {"task/too-few", 2, 0, range_3_chunks, too_few, all_3},
     {"task/one-leaves", 2, 0, range_4, one_leaves, some},
     {"task/cancelled", 2, 0, range_4, cancelled, some},
+    {"task/cancelled-at-end", 2, 0, range_2, cancelled_at_end, some},
+    {"task/half-cancelled", 2, 0, range_2, half_cancelled, some},
     {0},
 };

@@ -36,7 +36,8 @@ PRESETS = {
 }
 HISTORY = [("channel_history", "serial 4000 1"), ("channel_history", "parallel 300 1")]
 CHANNELS = [("conformance_channels", ""), ("conformance_channels_ends", ""),
-            ("conformance_channels_capacity", ""), ("conformance_channels_waits", "")]
+            ("conformance_channels_capacity", ""), ("conformance_channels_waits", ""),
+            ("conformance_cancel", "")]
 PROGRAMS = {
     "unit": {"deque": [("unit_test_deque", "")], "event": [("unit_test_event", "")],
              "queue": [("unit_test_queue", ""), ("unit_test_block", "")],

@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-PROGRAMS = ("churn", "meeting", "mixed", "pipeline", "steady")
+PROGRAMS = ("churn", "graph", "meeting", "mixed", "pipeline", "steady")
 OVERSUBSCRIBED = 8
 REPORT_SECONDS = 2
 BLOCKS_KIB = 56 * 1024  # block.c: 1 MiB and two magazines for each of 52 classes

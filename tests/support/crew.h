@@ -29,7 +29,8 @@ uint64_t switches_of_others(pid_t except, unsigned *threads);
 
 /* Whether all these threads, `threads` of them, stand still for 100 ms, beginning 10 ms from now.
  * On a loaded machine a thread may be late to come to rest: there are two more tries. A thread that
- * looks for work, or wakes now and then, fails them all. */
+ * looks for work, or wakes now and then, fails them all. Under ThreadSanitizer, a thread of whose
+ * own wakes now and then, it is not looked at. */
 bool others_stand_still(pid_t except, unsigned threads);
 
 #endif
