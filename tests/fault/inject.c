@@ -139,13 +139,13 @@ int fault_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *
     return fails(FAULT_THREAD) ? EAGAIN : pthread_create(id, attributes, body, argument);
 }
 
-/* The library makes futex calls only; all of them have six arguments at most. */
+/* The library makes futex calls, with six arguments, and sleeps, with two. */
 long fault_syscall(long number, ...)
 {
     va_list list;
-    long    a[6];
+    long    a[6] = {0};
     va_start(list, number);
-    for (unsigned i = 0; i < 6; i++) { a[i] = va_arg(list, long); }
+    for (unsigned i = 0; i < (number == SYS_futex ? 6 : 2); i++) { a[i] = va_arg(list, long); }
     va_end(list);
     if (number == SYS_futex) {
         int operation = (int)a[1] & FUTEX_CMD_MASK;

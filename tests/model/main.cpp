@@ -2,10 +2,9 @@
 //
 //     model_check [-n EXECUTIONS] [-s random|bounded] [-b SWITCHES] [-l] [-r STATE] [NAME...]
 //
-// Each shape is searched EXECUTIONS times (100000; a tenth of that for whole tasks and pools, whose
-// executions are long): up to half of them in order: all executions with no switch of a thread that
-// could have gone on, then those with one, and so on up to SWITCHES (3), with as many loads of old
-// values; the rest at random. A failure prints why, and the arguments that replay it with its
+// Each shape is searched EXECUTIONS times (100000): up to half of them in order: all executions with
+// no switch of a thread that could have gone on, then those with one, and so on up to SWITCHES (3),
+// with as many loads of old values; the rest at random. A failure prints why, and the arguments that replay it with its
 // history. -l lists the shapes, -x ends with the first failure. Exit status: 0, 1 a failure, 2
 // usage.
 #include "engine.hpp"
@@ -309,9 +308,7 @@ int main(int argc, char **argv)
             } else if (!from.empty()) {
                 failed += !replay(*s, in_order, switches, from);
             } else {
-                bool slow = group == task_shapes || group == pool_shapes;
-                failed += !search_both(*s, slow ? executions / 10 : executions, random, in_order,
-                                       switches);
+                failed += !search_both(*s, executions, random, in_order, switches);
             }
         }
     }
