@@ -11,6 +11,9 @@ struct worker;
 
 struct guard;
 
+struct trace_lane;
+struct trace_run;
+
 /* What the calling thread has entered (task_enter) while it runs functions of the user's: a frame
  * of task_run each. */
 struct inside {
@@ -20,15 +23,18 @@ struct inside {
 };
 
 struct context {
-    struct worker     *worker;    /* NULL: a client's thread */
-    struct inside     *inside;    /* the innermost; NULL: none */
-    struct async_task *task;      /* whose function is running; NULL: none */
-    uint64_t           run;       /* number of its run */
-    unsigned           nesting;   /* runs on this stack */
-    struct guard      *guard;     /* debug builds: the innermost that is armed */
-    uintptr_t          stack_end; /* its lowest address; 0: not known, a client's */
-    unsigned           runs;      /* so far: the clock is not read for each */
-    int                code;      /* of the message */
+    struct worker     *worker;      /* NULL: a client's thread */
+    struct inside     *inside;      /* the innermost; NULL: none */
+    struct async_task *task;        /* whose function is running; NULL: none */
+    uint64_t           run;         /* number of its run */
+    unsigned           nesting;     /* runs on this stack */
+    struct guard      *guard;       /* debug builds: the innermost that is armed */
+    uintptr_t          stack_end;   /* its lowest address; 0: not known, a client's */
+    unsigned           runs;        /* so far: the clock is not read for each */
+    uint16_t           draw_waited; /* async_trace_wait of the last draw that was recorded */
+    struct trace_run  *traced;      /* the innermost run that is recorded (trace.c) */
+    struct trace_lane *lane;        /* that it holds, being no worker of the lane's pool */
+    int                code;        /* of the message */
     bool               has_message;
     char               message[sizeof(((async_error *)0)->message)];
     /* compared only: the last wait of this thread was for it, and refused */

@@ -9,7 +9,7 @@
  * task.c), in the frames that a fork and the search for deadlocks look at, and the end of a pool is
  * told when it is over (P1).
  * Whatever is not plain goes the long way: the source's end, a deadline, demand of others, minimum
- * counts above the read's.
+ * counts above the read's, what is recorded.
  * Layer: 3 */
 #include "direct.h"
 
@@ -39,7 +39,8 @@ static bool idle(const struct async_task *task, size_t count)
     return load_relaxed(&pool->size) == 0 && count >= task->min_count &&
            load_relaxed(&task->missing) == 0 && load_relaxed(&task->backlog) == 0 &&
            load_relaxed(&task->streams) == 0 && load_relaxed(&task->asked) == 0 &&
-           load_relaxed(&pool->closing) == 0 && context_may_nest();
+           load_relaxed(&pool->closing) == 0 && load_relaxed(&pool->tracing) == 0 &&
+           context_may_nest();
 }
 
 /* Whole or not at all: the end is found by a run. */

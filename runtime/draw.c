@@ -130,7 +130,11 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     {
         GUARD(guard);
         strand->drawing = true;
-        code = head->source.next(block->data, strand->planned, &got, head->source.context);
+        if (unlikely(strand->traced != 0)) {
+            code = trace_next(strand, block->data, strand->planned, &got);
+        } else {
+            code = head->source.next(block->data, strand->planned, &got, head->source.context);
+        }
         strand->drawing = false;
         guard_disarm(&guard);
     }
@@ -169,11 +173,15 @@ NEVER_INLINE enum run_result strand_draw(struct strand *strand, struct run_optio
         return draw_items(strand, want);
     }
 
-    if (!turn_take(&head->turn)) { return RUN_BUSY; }
+    if (!turn_take(&head->turn)) {
+        store_relaxed(&end->waited_for, ASYNC_TRACE_TURN); /* relaxed: a statistic */
+        return RUN_BUSY;
+    }
     enum run_result result = RUN_NOTHING;
     backlog = backlog_of(end);
     want = min_size(backlog, strand->limit);
     if (want > 0 && strand->ordered && !order_has_room(end)) {
+        store_relaxed(&end->waited_for, ASYNC_TRACE_WINDOW); /* relaxed: a statistic */
         result = RUN_BUSY;
     } else if (want > 0) {
         if (head->source.kind == ASYNC_SOURCE_NEXT) {

@@ -15,6 +15,7 @@
 #include "check.h"
 #include "context.h"
 #include "strand.h"
+#include "trace.h"
 
 #include <string.h>
 
@@ -346,12 +347,12 @@ struct route {
 };
 _Static_assert(FUSE_MAX <= 32, "a bit for each stage");
 
-static void route_plan(struct strand *strand, struct route *route)
+static void route_plan(struct strand *strand, struct route *route, uint32_t special)
 {
     bool     range = strand->input.items == NULL, writable = strand->writable || range;
     unsigned flip = range ? 1 : 0;
     route->called_back = strand->origin_count > 0 && strand->called_back;
-    route->special = route->called_back ? 1u << (strand->stages - 1) : 0;
+    route->special = special | (route->called_back ? 1u << (strand->stages - 1) : 0);
     for (unsigned i = strand->stages; i-- > 0;) {
         const struct async_task *task = strand->stage[i];
         bool called_back = route->called_back && i + 1 == strand->stages, calls = !passes(task);
@@ -380,14 +381,21 @@ static void pass_on(struct strand *strand, unsigned stage, struct pass *pass)
                                                 : (pass->count + strand->chunk - 1) / strand->chunk;
 }
 
-/* The head's chunks where their reader has callbacks, and stages without a function. */
+/* The head's chunks where their reader has callbacks, stages without a function, and all of a run
+ * that is recorded. */
 static NEVER_INLINE void pass_specially(struct strand *strand, const struct route *route,
                                         unsigned stage, struct pass *pass, size_t offset)
 {
     if (route->called_back && stage + 1 == strand->stages) {
         pass_called_back(strand, pass, offset);
-    } else {
+    } else if (passes(strand->stage[stage])) {
         pass_on(strand, stage, pass);
+    } else {
+        pass_chunks(strand, stage, pass);
+    }
+    size_t read = pass->done + (pass->failed ? 1 : 0);
+    if (strand->traced != 0 && read > 0) {
+        trace_chunk(strand, stage, strand->position[stage], read, pass->made);
     }
 }
 
@@ -449,13 +457,13 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
     return read;
 }
 
-NEVER_INLINE void strand_execute(struct strand *strand)
+NEVER_INLINE void strand_execute(struct strand *strand, uint32_t special)
 {
     struct async_task *end = strand->stage[0];
     struct async_task *outer_task = context.task;
     uint64_t           outer_run = context.run;
     struct route       route;
-    route_plan(strand, &route);
+    route_plan(strand, &route, special);
     if (end->emit != NULL) {
         strand->emitter.strand = strand;
         strand->emitter.item_size = end->out.item_size;

@@ -188,6 +188,7 @@ static void before(void)
     graph_lock();
     for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) {
         os_mutex_lock(&pool->mutex);
+        trace_lock(pool);
     }
     task_errors_lock();
 }
@@ -196,6 +197,7 @@ static void unlock_all(void)
 {
     task_errors_unlock();
     for (struct async_pool *pool = pools; pool != NULL; pool = pool->next_of_all) {
+        trace_unlock(pool);
         os_mutex_unlock(&pool->mutex);
     }
     graph_unlock();

@@ -45,6 +45,7 @@ void pool_release(struct async_pool *pool)
     }
     queue_destroy(&pool->injector);
     store_drop(pool->store);
+    trace_free(pool);
     os_mutex_destroy(&pool->mutex);
     mem_free(pool);
 }
@@ -90,6 +91,30 @@ void pool_starve(struct async_pool *pool)
 
 /* ---- threads ---- */
 
+static void add_counts(async_pool_stats *sum, const struct worker *worker)
+{
+    uint64_t since = load_relaxed(&worker->asleep_since); /* relaxed (all): statistics */
+    sum->steals += load_relaxed(&worker->steals);
+    sum->parks += load_relaxed(&worker->parks);
+    sum->asleep_ns += load_relaxed(&worker->asleep_ns);
+    if (since != 0) { sum->asleep_ns += os_now_ns() - since; }
+}
+
+async_status async_pool_counts(async_pool *pool, async_pool_stats *out)
+{
+    if (pool == NULL || out == NULL) { return ASYNC_INVALID; }
+    os_mutex_lock(&pool->mutex);
+    *out = pool->past;
+    for (const struct worker *worker = pool->workers; worker != NULL;
+         worker = worker->next_of_all) {
+        add_counts(out, worker);
+    }
+    out->threads = pool->threads;
+    os_mutex_unlock(&pool->mutex);
+    out->wakes = load_relaxed(&pool->wakes); /* relaxed: a statistic */
+    return ASYNC_OK;
+}
+
 static void reap(struct async_pool *pool)
 {
     os_mutex_lock(&pool->mutex);
@@ -99,6 +124,7 @@ static void reap(struct async_pool *pool)
         struct worker **link = &pool->workers;
         while (*link != done) { link = &(*link)->next_of_all; }
         *link = done->next_of_all;
+        add_counts(&pool->past, done);
     }
     os_mutex_unlock(&pool->mutex);
     while (worker != NULL) {
@@ -166,6 +192,7 @@ async_status async_pool_create(async_pool **out, unsigned workers,
         return ASYNC_NO_MEMORY;
     }
     os_mutex_init(&pool->mutex);
+    trace_init(pool);
     store_relaxed(&pool->refs, 1); /* relaxed: not shared yet */
     snprintf(pool->name, sizeof pool->name, "%s", o.name == NULL ? "async" : o.name);
     pool->readers_help = o.readers_help;
@@ -427,6 +454,7 @@ void pool_after_fork(struct async_pool *pool)
         deque_after_fork(&slot->deque);
         slot->taken = false;
     }
+    trace_after_fork(pool);
     pool->threads = 0;
     pool->spares = pool->finished = NULL;
     struct worker *worker = pool->workers;
@@ -434,6 +462,7 @@ void pool_after_fork(struct async_pool *pool)
     while (worker != NULL) {
         struct worker *next = worker->next_of_all,
                       **to = worker == context.worker ? &pool->workers : &pool->lost;
+        if (to == &pool->lost) { add_counts(&pool->past, worker); }
         worker->next_of_all = *to;
         *to = worker;
         worker = next;

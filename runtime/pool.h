@@ -10,6 +10,7 @@
 #include "event.h"
 #include "rng.h"
 #include "task.h"
+#include "trace.h"
 
 #define MAX_WORKERS 1024
 
@@ -30,6 +31,10 @@ struct worker {
     bool       quit; /* under the pool's mutex */
     struct rng rng;
     unsigned   ticks;
+    /* Statistics, written by the thread alone. */
+    shared_u64         steals, parks, asleep_ns;
+    shared_u64         asleep_since; /* 0: it is awake */
+    struct trace_lane *lane;         /* that it records into; NULL: none yet */
 };
 
 struct async_pool {
@@ -53,8 +58,12 @@ struct async_pool {
     shared_size        num_tasks;
     shared_u32         starved;  /* moves when memory ran out */
     struct event       progress; /* a run has ended while the pool is being drained */
+    struct trace       trace;
+    shared_u64         wakes; /* of sleeping workers, one at a time, for jobs */
+    async_pool_stats   past;  /* of workers that have ended; under the mutex */
 
     alignas(FALSE_SHARING) shared_u32 size;
+    shared_u32            tracing; /* runs are recorded: the number of the start; 0: they are not */
     shared_u32            slots_made;
     SHARED(struct slot *) slots[MAX_WORKERS]; /* made on demand, kept until the pool is freed */
 

@@ -69,6 +69,18 @@ static void make_way(const struct reading *reading)
     os_futex_wait(&nobody, 0, until < reading->deadline ? until : reading->deadline);
 }
 
+static async_status sleep_recorded(const struct reading *reading, struct thread_waiter *waiter)
+{
+    struct async_pool *pool = reading->task == NULL ? NULL : reading->task->pool;
+    /* relaxed: an event more or less */
+    bool              traced = pool != NULL && unlikely(load_relaxed(&pool->tracing) != 0);
+    struct trace_park park;
+    if (unlikely(traced)) { trace_parks(pool, &park); }
+    async_status status = wait_sleep(waiter, reading->channel, false, reading->deadline);
+    if (unlikely(traced)) { trace_parked(pool, &park); }
+    return status;
+}
+
 async_status reading_wait(struct reading *reading, size_t need)
 {
     struct channel *channel = reading->channel;
@@ -98,7 +110,7 @@ async_status reading_wait(struct reading *reading, size_t need)
     }
     status = help(reading, true); /* what became runnable before we were in the list */
     if (status == ASYNC_TIMEOUT && load_seq_cst(&channel->alarms) == alarms) { /* C7 */
-        status = wait_sleep(waiter, channel, false, reading->deadline);
+        status = sleep_recorded(reading, waiter);
     } else if (status == ASYNC_TIMEOUT) {
         status = ASYNC_OK;
     }

@@ -180,6 +180,7 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     strand.number = strand.produced = strand.count = strand.planned = 0;
     strand.stages = 0;
     strand.ended = strand.numbered = strand.cut = strand.drawing = false;
+    strand.traced = load_relaxed(&end->pool->tracing); /* relaxed: a run more or less */
     strand.end_status = ASYNC_OK;
     strand.origin_count = 0;
     strand.input = (struct run){0};
@@ -191,7 +192,8 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     if (limited && add_seq_cst(&end->active, 1) >= end->max_parallel) { /* L1 <-> L2 */
         sub_seq_cst(&end->active, 1);                                   /* L2 */
         /* Whoever is inside sees the mark when it leaves; if it has left already, we see that. */
-        store_seq_cst(&end->refused, 1);                                            /* L3 <-> L1 */
+        store_seq_cst(&end->refused, 1);                   /* L3 <-> L1 */
+        store_relaxed(&end->waited_for, ASYNC_TRACE_TURN); /* relaxed: a statistic */
         if (load_seq_cst(&end->active) < end->max_parallel) { task_runnable(end); } /* L1 */
         leave_strand(&strand);
         return RUN_BUSY;
@@ -213,7 +215,13 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         /* relaxed: an estimate */
         bool measure = load_relaxed(&end->run_chunks) < 16 || (++context.runs % MEASURE_EVERY) == 0;
         uint64_t start = measure ? os_now_ns() : 0;
-        if (strand.count > 0) { strand_execute(&strand); }
+        if (strand.count > 0) {
+            if (unlikely(strand.traced != 0)) {
+                trace_execute(&strand);
+            } else {
+                strand_execute(&strand, 0);
+            }
+        }
         if (measure) { adapt(end, &strand, os_now_ns() - start); }
         stop_behind(&strand); /* first: what failed in the run that met the end is behind no END */
         if (strand.ended) { stop_strand(&strand); }
@@ -228,6 +236,8 @@ enum run_result task_run(struct async_task *end, struct run_options options)
         } else {
             pieces_publish(end, &strand.pieces);
         }
+    } else if (result == RUN_INPUT) {
+        store_relaxed(&end->waited_for, ASYNC_TRACE_INPUT); /* relaxed: a statistic */
     }
     strand_free(&strand);
     if (limited) {

@@ -28,6 +28,7 @@ struct strand {
     uint64_t           position[FUSE_MAX]; /* of the first input item, in the stage's own count */
     unsigned           stages;
     bool               ordered;
+    uint32_t           traced;      /* it is recorded (trace.c); 0: it is not */
     bool               called_back; /* an input's reader has callbacks; settled before the draw */
     bool               cut;         /* stopped before all its items were through */
     bool               numbered; /* `number` was given, and its place in the order must be filled */
@@ -93,7 +94,8 @@ size_t draw_unasked(const struct async_task *head, size_t backlog);
 /* execute.c: passes the drawn items through the stages. */
 /* buffers for up to strand->limit items; false: no memory */
 bool strand_prepare(struct strand *strand);
-void strand_execute(struct strand *strand);
+/* special: a bit for each stage whose chunks may not just be given to its function */
+void strand_execute(struct strand *strand, uint32_t special);
 void strand_free(struct strand *strand); /* what is left of the buffers */
 
 /* emit.c */

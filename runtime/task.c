@@ -282,6 +282,8 @@ static bool fuses(const struct async_task *task, const struct channel *input)
            producer->emit == NULL && producer->depth < FUSE_MAX;
 }
 
+static shared_u64 tasks_made; /* of the process */
+
 async_status task_create(struct async_task **out, struct async_pool *pool,
                          const async_task_options *o, bool greedy)
 {
@@ -347,7 +349,8 @@ async_status task_create(struct async_task **out, struct async_pool *pool,
             task->out.discards_to = input;
         }
     }
-    task->out.release = o->release; /* from here on it will be called */
+    task->out.release = o->release;                 /* from here on it will be called */
+    task->number = add_relaxed(&tasks_made, 1) + 1; /* relaxed: a number */
     *out = task;
     return ASYNC_OK;
 }

@@ -74,6 +74,7 @@ struct async_task {
     shared_bool foreign;
     bool        greedy; /* takes whatever is there, up to the chunk: for_each's sink */
     bool        hidden; /* not counted: for_each's */
+    uint64_t    number; /* async_task_number */
 
     /* The graph. */
     SHARED(struct edge *) inputs;
@@ -126,6 +127,7 @@ struct async_task {
     shared_u32    run_chunks;       /* chunks that a run takes: so many as last 10 to 20 us */
     shared_u64    cursor;           /* of an array or range source */
     shared_u64    sequence;         /* runs drawn, where the strand is ordered */
+    shared_u32    waited_for;       /* async_trace_wait: why the last look led to no run */
     struct run    stash;            /* under the turn: input that is short of a chunk */
     size_t        stash_room;       /* items that still fit behind the stash */
     struct origin origins[ORIGINS]; /* of the stash's items */

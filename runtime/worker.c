@@ -50,6 +50,14 @@ static bool searched(const struct async_pool *pool)
     return (int64_t)(os_now_ns() - load_relaxed(&pool->search_began)) < SEARCH_NS;
 }
 
+/* True: somebody slept. */
+static bool wake_one(struct async_pool *pool)
+{
+    if (!event_notify(&pool->idle, 1)) { return false; }
+    add_relaxed(&pool->wakes, 1); /* relaxed: a statistic */
+    return true;
+}
+
 /* A task has one job at a time, so a list of jobs needs no memory. */
 static void overflow(struct async_pool *pool, struct async_task *task)
 {
@@ -88,7 +96,7 @@ void pool_push(struct async_pool *pool, struct async_task *task)
     STEP("pool_push: fenced");
     if (load_relaxed(&pool->idle.waiters) != 0 && !searched(pool)) { /* relaxed: S1 */
         STEP("pool_push: waking");
-        event_notify(&pool->idle, 1);
+        wake_one(pool);
     }
 }
 
@@ -108,6 +116,21 @@ struct async_task *pool_take_injected(struct async_pool *pool)
     return task;
 }
 
+/* One more in a count that this thread alone writes. */
+static void count(shared_u64 *counter, uint64_t more)
+{
+    store_relaxed(counter, load_relaxed(counter) + more); /* relaxed (both): a statistic */
+}
+
+static void stole(struct worker *worker, const struct slot *victim)
+{
+    count(&worker->steals, 1);
+    /* relaxed: an event more or less */
+    if (unlikely(load_relaxed(&worker->pool->tracing) != 0)) {
+        trace_stolen(worker, victim->index);
+    }
+}
+
 static struct async_task *steal(struct async_pool *pool, struct worker *worker)
 {
     uint32_t made = load_acquire(&pool->slots_made); /* S3 <- S7 */
@@ -119,7 +142,10 @@ static struct async_task *steal(struct async_pool *pool, struct worker *worker)
         void             *job;
         enum deque_result result;
         while ((result = deque_steal(&victim->deque, &job)) == DEQUE_LOST) {}
-        if (result == DEQUE_TAKEN) { return job; }
+        if (result == DEQUE_TAKEN) {
+            stole(worker, victim);
+            return job;
+        }
     }
     return NULL;
 }
@@ -165,9 +191,23 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
     /* relaxed: event_notify looks again */
     if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) {
-        event_notify(&pool->idle, 1);
+        wake_one(pool);
     }
     return task;
+}
+
+static void sleep_until_called(struct async_pool *pool, struct worker *worker, uint32_t key)
+{
+    uint64_t since = os_now_ns();
+    store_relaxed(&worker->asleep_since, since); /* relaxed (both): statistics */
+    event_wait(&pool->idle, key, OS_NEVER);
+    store_relaxed(&worker->asleep_since, 0);
+    count(&worker->parks, 1);
+    count(&worker->asleep_ns, os_now_ns() - since);
+    /* relaxed: an event more or less */
+    if (unlikely(load_relaxed(&pool->tracing) != 0)) {
+        trace_parked(pool, &(struct trace_park){context.lane, since});
+    }
 }
 
 /* NULL: the worker has to leave its slot. A worker that was counted as searching takes its job in
@@ -187,7 +227,7 @@ static struct async_task *find_job(struct async_pool *pool, struct worker *worke
             event_cancel(&pool->idle);
         } else {
             STEP("find_job: looked");
-            event_wait(&pool->idle, key, OS_NEVER);
+            sleep_until_called(pool, worker, key);
         }
         if (retired(worker)) { return NULL; }
     }
@@ -254,7 +294,7 @@ static void run_worker(void *argument)
             worker->slot = NULL; /* what is pushed from here on goes to the injector */
             empty_slot(left);
             /* A job that was left to this worker as the one that searches, or that was woken. */
-            if (work_visible(pool)) { event_notify(&pool->idle, 1); }
+            if (work_visible(pool)) { wake_one(pool); }
         }
         os_mutex_lock(&pool->mutex);
         if (left != NULL) {
@@ -287,6 +327,7 @@ static void run_worker(void *argument)
             break;
         }
     }
+    trace_worker_ends(worker);
     context.worker = NULL;
     event_notify(&pool->progress, UINT32_MAX);
 }
@@ -387,7 +428,7 @@ bool pool_look_after(struct async_pool *pool)
 {
     /* relaxed: a look; event_notify has another one */
     if (load_relaxed(&pool->idle.waiters) == 0 || !work_visible(pool)) { return false; }
-    return event_notify(&pool->idle, 1);
+    return wake_one(pool);
 }
 
 void pool_wake_all(struct async_pool *pool) { event_notify(&pool->idle, UINT32_MAX); }

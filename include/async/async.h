@@ -7,6 +7,7 @@
 #include <async/pool.h>
 #include <async/status.h>
 #include <async/task.h>
+#include <async/trace.h>
 #include <async/version.h>
 #include <async/wait.h>
 

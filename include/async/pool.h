@@ -37,6 +37,17 @@ typedef enum async_ending {
     ASYNC_DROP   /* nothing more starts; everything is discarded */
 } async_ending;
 
+/* What the workers of a pool have done so far, those that have ended included. A snapshot: the
+ * fields may be of slightly different moments. */
+typedef struct async_pool_stats {
+    uint64_t threads;   /* that there are: workers, and those that stand in or stand by */
+    uint64_t steals;    /* jobs that a worker took from another one's deque */
+    uint64_t parks;     /* times that a worker slept, as it found nothing to do */
+    uint64_t asleep_ns; /* for which workers slept, added up; sleeps that last still included */
+    uint64_t wakes;     /* times that a sleeping worker was called for a job */
+    uint64_t reserved[5];
+} async_pool_stats;
+
 ASYNC_EXTERN_BEGIN
 
 /* Makes a pool of `workers` threads. 0: the thread that reads does the work. options may be NULL.
@@ -92,6 +103,14 @@ ASYNC_API ASYNC_CHECKED async_status async_pool_set_size(async_pool *pool, unsig
  * Errors: none.
  * Since: 0.1 */
 ASYNC_API size_t async_pool_num_tasks(const async_pool *pool);
+
+/* What the pool's workers have done so far.
+ *
+ * Threads: any.
+ * Progress: takes a lock for the length of a walk over the workers.
+ * Errors: INVALID (NULL).
+ * Since: 0.1 */
+ASYNC_API async_status async_pool_counts(async_pool *pool, async_pool_stats *out);
 
 /* Adds a task and gives the read end of its output, held once by the caller. Nothing runs before
  * somebody reads. On failure *out is NULL, nothing is retained and release is not called.

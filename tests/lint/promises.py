@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LETTERS = "CRPOKEXM"
+LETTERS = "CRPOKEXMT"
 LATER = {"X9"}  # listed, but not promised by this version
 
 
