@@ -30,7 +30,7 @@ void harness::register_benchmarks(unsigned cpus)
             add(config::name(cpus, chunk) + pipeline::part(crew), [=](benchmark::State &state) {
                 pipeline::Pool pool(crew);
                 config::run(state, [&] {
-                    async_reader *reader = pool.add_chain(config::items, 1, chunk, burn_task);
+                    async_reader *reader = pool.add_chain(config::items(), 1, chunk, burn_task);
                     Padded        total;
                     pipeline::must(
                         async_reader_for_each(reader, add_items, &total, async_forever()),

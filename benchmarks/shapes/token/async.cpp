@@ -56,7 +56,7 @@ void harness::register_benchmarks(unsigned cpus)
                         pipeline::Pool pool(crew);
                         Buffer         buffer(count);
                         config::run(state, stages, [&] {
-                            async_reader *reader = pool.add_chain(config::items, stages, 1,
+                            async_reader *reader = pool.add_chain(config::items(), stages, 1,
                                                                   increment_task);
                             std::uint64_t total = borrow ? by_borrow(reader, count)
                                                          : by_read(reader, buffer.items(), count);
