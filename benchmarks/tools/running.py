@@ -15,7 +15,7 @@ import stats
 
 # The usual number of items of a workload, and how many it has in a sweep over configurations.
 USUAL = {"power": (20_000_000, 1_000_000), "chain": (20_000_000, 1_000_000), "token": (1_000_000, 65_536),
-         "skew": (20_000, 2_000), "queue": (1 << 20, 1 << 15)}
+         "skew": (20_000, 2_000), "queue": (1 << 20, 1 << 15), "queue batched": (1 << 23, 1 << 18)}
 FINALISTS = 3      # configurations that are looked at twice
 ALSO_RANS = 0.6    # peers below this share of the best peer's speed get few rounds
 FEW_ROUNDS = 3
@@ -73,7 +73,8 @@ class Entry:
         return (self.program, self.cpus, self.pattern, self.pinned)
 
     def workload(self):
-        return self.pattern.lstrip("^").split("/")[0]
+        name = self.pattern.lstrip("^").split("/")[0]
+        return f"{name} batched" if "/batch:64/" in self.pattern else name
 
 
 @dataclass
