@@ -14,13 +14,15 @@ import counts
 import figures
 import machine
 import report
-from running import Runner, judge
+from running import Failure, Runner, judge, run
 
 # Workload → how it is measured. The order is that of the table.
 WORKLOADS = {
     "token": figures.token, "read": figures.read, "small": figures.small, "stream": figures.stream,
-    "plain": figures.plain, "skew": figures.skew, "queue": figures.queue,
-    "steps": counts.steps, "memory": counts.memory, "idle": counts.idle,
+    "plain": figures.plain, "skew": figures.skew, "queue": figures.queue, "pingpong": figures.pingpong,
+    "wakeup": counts.wakeup, "gzip": counts.gzip, "oversubscribed": figures.oversubscribed, "steps": counts.steps,
+    "growth": figures.growth, "stages": counts.stages, "graph": counts.graph, "memory": counts.memory,
+    "idle": counts.idle,
 }
 
 
@@ -41,6 +43,22 @@ class Bench(Runner):
     def add(self, row):
         self.rows.append(row)
         print(report.text(row, self.verbose), flush=True)
+
+    def program(self, name, *arguments):
+        """The JSON that one of the small programs prints."""
+        try:
+            return json.loads(run([self.path(name), *arguments], 300))
+        except ValueError:
+            raise Failure(f"{name}: the output is not JSON") from None
+
+    def find(self, program):
+        """A program anywhere in the build."""
+        for folder, folders, files in os.walk(self.build_dir):
+            folders[:] = [f for f in folders if f != "CMakeFiles"]
+            path = os.path.join(folder, program)
+            if program in files and os.access(path, os.X_OK):
+                return path
+        return None
 
     def too_long(self, workload, what):
         """A row that --quick leaves out, by name."""

@@ -45,7 +45,7 @@ def token(bench):
             prefix = prefix_of("token", k, cpus)
             title = f"token k={k}, {cpus_text(cpus)}"
             peers = composed("token", cpus, prefix)
-            mine = ours("token", cpus, prefix, "workers:[0-2]/")
+            mine = ours("token", cpus, prefix, "workers:[01]/")   # and the reader, which sums
             openmp = Entry("OpenMP", "token_openmp", cpus, prefix)
             if cpus == 1:
                 plain = Entry("plain loop", "token_plain", 1, prefix)
@@ -53,7 +53,7 @@ def token(bench):
                     Figure(f"{title}, against the plain loop", ["plain loop"], 0.5),
                     Figure(f"{title}, against the best pipeline", labels(peers))])
             else:
-                one = ours("token", 1, prefix_of("token", k, 1), "workers:[0-2]/", label="async on 1 CPU")
+                one = ours("token", 1, prefix_of("token", k, 1), "workers:[01]/", label="async on 1 CPU")
                 best = ["TBB pipeline", "TBB flow graph", "Go", "crossbeam"]
                 bench.contest("token", [mine, one, openmp] + peers, [
                     Figure(f"{title}, against OpenMP's schedule(dynamic)", ["OpenMP"], 1.0),
@@ -173,3 +173,46 @@ def queue(bench):
         bench.contest("queue", [Entry("async", "queue_async", 2, prefix + "async/capacity:0/"),
                                 Entry("moodycamel", "queue_moodycamel", 2, prefix)], [
             Figure(f"channel {threads}P{threads}C, batches of 64, against moodycamel", ["moodycamel"], 1.5)])
+
+
+def pingpong(bench):
+    for title, cpus, threads in (("across CPUs", 2, "across"), ("on one CPU", 1, "free"), ("free", 2, "free")):
+        prefix = f"^pingpong/cpus:{cpus}/threads:{threads}/"
+        own = [Entry("async, polled only", "pingpong_async", cpus, prefix + "polled/"),
+               Entry("async, parking at once", "pingpong_async_parks", cpus, prefix + "parks/")]
+        peers = [Entry("mutex + condvar", "pingpong_mutex", cpus, prefix),
+                 Entry("tbb bounded", "pingpong_tbb", cpus, prefix),
+                 Entry("crossbeam bounded(1)", "peers_rust", cpus, prefix + "crossbeam/"),
+                 Entry("Go channel", "peers_go", cpus, prefix + "go/")]
+        bench.contest("pingpong", [Entry("async", "pingpong_async", cpus, prefix + "waits/")] + own + peers, [
+            Figure(f"ping-pong, {title}: time in the better way's", labels(own), 1.2, at_most=True),
+            Figure(f"ping-pong, {title}: time in the best peer's", labels(peers), at_most=True)], unit="µs")
+
+
+def oversubscribed(bench):
+    """Eight times as many workers as CPUs; and eight workers pinned to one CPU."""
+    rows = [("token k=1", "token", "^token/k:1/cpus:{cpus}/workers:{workers}/help:0/"),
+            ("token k=4", "token", "^token/k:4/cpus:{cpus}/workers:{workers}/help:0/"),
+            ("power, best chunk", "power", "^power/k:1/cpus:{cpus}/chunk:[0-9]*/workers:{workers}/help:0/.*by:each[^d]*$"),
+            ("chain k=8, best chunk", "chain", "^chain/k:8/cpus:{cpus}/chunk:[0-9]*/workers:{workers}/help:0/.*by:each[^d]*$"),
+            ("skew, chunk 1", "skew", "^skew/cpus:{cpus}/chunk:1/workers:{workers}/help:0/")]
+    for title, workload, pattern in rows:
+        for cpus, what in ((2, "16 workers against 2"), (1, "8 workers on one CPU against 1")):
+            many, few = (Entry(label, f"{workload}_async", cpus, pattern.format(cpus=cpus, workers=workers))
+                         for label, workers in (("async", 8 * cpus), (f"async, {cpus} workers", cpus)))
+            bench.contest("oversubscribed", [many, few], [Figure(f"{title}, {what}", [few.label], 0.9)])
+
+
+def growth(bench):
+    """The cost of an item in long runs: at 10⁶ items, and up to 10⁹."""
+    if bench.quick:
+        bench.too_long("growth", "10⁸ and 10⁹ items of token, 10⁹ of power")
+    for workload, title, few, cpus, pattern, most in (
+            ("token", "token k=1, no workers", 6, 1, "^token/k:1/cpus:1/workers:0/", 7 if bench.quick else 9),
+            ("power", "power, chunk 4096, 2 workers", 7, 2, "^power/k:1/cpus:2/chunk:4096/workers:2/help:0/by:each[^d]*$",
+             8 if bench.quick else 9)):
+        sizes = [few, most] if bench.quick else list(range(few, most + 1))
+        entries = [Entry("async" if size == most else f"10^{size} items", f"{workload}_async", cpus, pattern,
+                         items=10 ** size, rounds=min(bench.rounds, 5) if size >= 9 else 0) for size in sizes]
+        bench.contest("growth", entries, [
+            Figure(f"{title}: 10^{most} items against 10^{size}", [f"10^{size} items"], 0.9) for size in sizes[:-1]])

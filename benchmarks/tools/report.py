@@ -22,7 +22,7 @@ def quantity(row, key):
     if value is None:
         return "–"
     unit = row.get("unit", "")
-    per = {"M/s": 1e-6, "ns": 1e9, "µs": 1e6}.get(unit)
+    per = {"M/s": 1e-6, "MB/s": 1e-6, "ns": 1e9, "µs": 1e6}.get(unit)
     if per is not None:
         value = per / value if unit in ("ns", "µs") else value * per
     return f"{number(value)} {unit}".strip()

@@ -67,6 +67,8 @@ class Entry:
     cpus: int
     pattern: str
     pinned: int = 0                   # to so many CPUs, where that is not `cpus`
+    items: int = 0                    # so many, always
+    rounds: int = 0                   # at most so many; 0: all
     environment: dict = field(default_factory=dict)
 
     def key(self):
@@ -124,6 +126,8 @@ class Runner:
 
     def items_for(self, entry, speed):
         """As many as take about as long as one run is to last, but not more than is usual."""
+        if entry.items:
+            return entry.items
         usual = USUAL.get(entry.workload(), (0, 0))[0]
         wanted = int(speed * self.seconds)
         if usual == 0 or wanted >= usual * 2 // 3:
@@ -179,7 +183,8 @@ class Runner:
             shift = number * 2 % len(turns)
             for label, into in turns[shift:] + turns[:shift]:
                 state = states[label]
-                if "failure" in state or (label in few and number >= FEW_ROUNDS):
+                limit = state["entry"].rounds or (FEW_ROUNDS if label in few else self.rounds)
+                if "failure" in state or number >= limit:
                     continue
                 try:
                     result = self.once(state["entry"], state["config"], self.seconds, state["items"])
