@@ -5,8 +5,10 @@
 #include "deadlock.h"
 #include "pool.h"
 
-/* a wake-up across CPUs costs about as much: look that long before sleeping */
-#define SPIN_NS      60000
+/* a wake-up across CPUs costs about as much: look that long before sleeping; 0: not at all */
+#ifndef SPIN_NS
+#define SPIN_NS 60000
+#endif
 #define LOOK_NS      20000000 /* asleep for so long: the first look for a deadlock, or a lost job */
 #define LOOK_NS_MOST 500000000
 #define NS_PER_MS    1000000u
@@ -40,6 +42,7 @@ uint64_t wait_deadline(async_wait wait)
 /* True: told while looking. */
 static bool look_for_a_while(struct thread_waiter *waiter)
 {
+    if (SPIN_NS == 0) { return false; }
     if (os_cpu_affinity_cached() <= 1) { return false; } /* who would tell us needs this CPU */
     uint64_t start = os_now_ns();
     do {
@@ -47,7 +50,7 @@ static bool look_for_a_while(struct thread_waiter *waiter)
             if (load_acquire(&waiter->told) != 0) { return true; } /* W6 <- W5 */
             cpu_relax();
         }
-    } while (os_now_ns() - start < SPIN_NS);
+    } while (os_now_ns() - start <= SPIN_NS);
     return false;
 }
 

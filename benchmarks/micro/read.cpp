@@ -1,5 +1,6 @@
 // read.cpp: what single calls of the public interface cost: read(1) of a task, a channel's write
 // and read by one thread, adding a task, making a pool.
+#include "../support/futex_count.h"
 #include "../support/harness.h"
 #include "../support/pipeline.h"
 
@@ -23,6 +24,7 @@ void read_one(benchmark::State &state, unsigned workers, unsigned stages)
     async_reader  *reader = pool.add_chain(endless, stages, 0, increment_task);
     std::uint64_t  item = 0;
     std::uint64_t  expected = stages;
+    std::uint64_t  futex_calls_before = futex_calls;
     for (auto _ : state) {
         async_status status = async_reader_read(reader, &item, 1, nullptr, async_forever());
         if (status != ASYNC_OK || item != expected++) {
@@ -30,6 +32,7 @@ void read_one(benchmark::State &state, unsigned workers, unsigned stages)
             break;
         }
     }
+    state.counters["futex_calls"] = static_cast<double>(futex_calls - futex_calls_before);
     async_reader_release(reader);
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
 }

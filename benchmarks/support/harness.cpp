@@ -5,10 +5,29 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace
 {
+
+std::uint64_t items_wanted; // 0: as many as is usual
+
+// The number behind "--name=", where `argument` is that option.
+template <class Number>
+bool option(const char *argument, const char *name, Number &number)
+{
+    std::size_t length = std::strlen(name);
+    if (std::strncmp(argument, name, length) != 0) return false;
+    const char *text = argument + length;
+    const char *end = text + std::strlen(text);
+    auto        parsed = std::from_chars(text, end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number == 0) {
+        std::fprintf(stderr, "%s takes a number from 1\n", name);
+        std::exit(2);
+    }
+    return true;
+}
 
 // Pins the calling thread, and all it starts from now on, to the first `cpus` of the CPUs it may
 // use.
@@ -30,27 +49,26 @@ bool pin(unsigned cpus)
 
 } // namespace
 
+std::uint64_t harness::items(std::uint64_t usual)
+{
+    return items_wanted != 0 ? items_wanted : usual;
+}
+
 int main(int argc, char **argv)
 {
     unsigned cpus = 1;
+    unsigned pinned = 0;
     int      kept = 1;
     for (int i = 1; i < argc; i++) {
-        if (std::strncmp(argv[i], "--cpus=", 7) == 0) {
-            const char *text = argv[i] + 7;
-            const char *end = text + std::strlen(text);
-            auto        parsed = std::from_chars(text, end, cpus);
-            if (parsed.ec != std::errc() || parsed.ptr != end || cpus == 0) {
-                std::fprintf(stderr, "%s: --cpus takes a number from 1\n", argv[0]);
-                return 2;
-            }
-        } else {
+        if (!option(argv[i], "--cpus=", cpus) && !option(argv[i], "--pinned-to=", pinned) &&
+            !option(argv[i], "--items=", items_wanted))
             argv[kept++] = argv[i];
-        }
     }
     argc = kept;
     argv[kept] = nullptr;
-    if (!pin(cpus)) {
-        std::fprintf(stderr, "%s: fewer than %u CPUs to run on\n", argv[0], cpus);
+    if (pinned == 0) pinned = cpus;
+    if (!pin(pinned)) {
+        std::fprintf(stderr, "%s: fewer than %u CPUs to run on\n", argv[0], pinned);
         return 2;
     }
     benchmark::Initialize(&argc, argv);

@@ -2,6 +2,8 @@
 //
 // A program takes --cpus=N (default 1) beside Google Benchmark's options and pins itself to the
 // first N of its CPUs before any thread is started. It registers the benchmarks of that many CPUs.
+// With --pinned-to=M it pins itself to M CPUs instead, and everything else is as with N. With
+// --items=N a workload has N items instead of its usual number.
 #pragma once
 
 #include "kernels.h"
@@ -17,6 +19,15 @@
 
 namespace harness
 {
+
+// How many items a workload has: what --items said, or its usual number.
+std::uint64_t items(std::uint64_t usual);
+
+// The sum of 0 … n − 1.
+constexpr std::uint64_t sum_below(std::uint64_t n)
+{
+    return n % 2 == 0 ? n / 2 * (n - 1) : (n - 1) / 2 * n;
+}
 
 // The program's benchmarks, by the program.
 void register_benchmarks(unsigned cpus);
@@ -95,6 +106,15 @@ class Buffer
 struct alignas(128) Padded {
     std::uint64_t value = 0;
 };
+
+inline void cpu_pause()
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 constexpr std::uint64_t chunks_of(std::uint64_t items, std::uint64_t chunk)
 {

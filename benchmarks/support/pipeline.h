@@ -57,7 +57,7 @@ class Pool
     // source → `stages` tasks of `stage` (none: one task that passes the items on), in chunks of
     // `chunk`; the caller gets the last reader.
     async_reader *add_chain(std::uint64_t items, unsigned stages, std::size_t chunk,
-                            async_batch_fn *stage)
+                            async_batch_fn *stage, async_order order = ASYNC_UNORDERED)
     {
         async_source  source = async_source_range(0, items);
         async_reader *last = nullptr;
@@ -68,6 +68,7 @@ class Pool
             options.batch = stages == 0 ? nullptr : stage;
             options.max_chunksize = chunk;
             options.in_place = true;
+            options.order = order;
             async_reader *next = add(options);
             async_reader_release(last);
             last = next;

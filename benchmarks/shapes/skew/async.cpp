@@ -25,12 +25,13 @@ void harness::register_benchmarks(unsigned cpus)
 {
     std::vector<pipeline::Crew> crews{{cpus, false}};
     crews.push_back(cpus == 1 ? pipeline::Crew{0, false} : pipeline::Crew{cpus - 1, true});
+    crews.push_back({8 * cpus, false});
     for (std::size_t chunk : config::chunks) {
         for (const pipeline::Crew &crew : crews) {
             add(config::name(cpus, chunk) + pipeline::part(crew), [=](benchmark::State &state) {
                 pipeline::Pool pool(crew);
                 config::run(state, [&] {
-                    async_reader *reader = pool.add_chain(config::items, 1, chunk, burn_task);
+                    async_reader *reader = pool.add_chain(config::items(), 1, chunk, burn_task);
                     Padded        total;
                     pipeline::must(
                         async_reader_for_each(reader, add_items, &total, async_forever()),

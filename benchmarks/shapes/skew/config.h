@@ -13,7 +13,7 @@
 namespace config
 {
 
-constexpr std::uint64_t items = 20'000;
+constexpr std::uint64_t drawn = 20'000; // the times repeat after so many items
 constexpr std::size_t   chunks[] = {1, 16};
 
 // How many units of kernel_burn each item takes; the same in every program.
@@ -22,8 +22,8 @@ inline const std::vector<std::uint64_t> &units()
     static const std::vector<std::uint64_t> table = [] {
         constexpr double           mean = 15'000;
         constexpr double           shape = 1.2;
-        std::vector<double>        draws(items);
-        std::vector<std::uint64_t> result(items);
+        std::vector<double>        draws(drawn);
+        std::vector<std::uint64_t> result(drawn);
         std::uint64_t              state = 88172645463325252u;
         double                     sum = 0;
         for (double &draw : draws) {
@@ -34,8 +34,8 @@ inline const std::vector<std::uint64_t> &units()
             draw = std::min(std::pow(uniform, -1 / shape), 1'250.0);
             sum += draw;
         }
-        for (std::size_t i = 0; i < items; i++) {
-            double scaled = draws[i] * mean * static_cast<double>(items) / sum;
+        for (std::size_t i = 0; i < drawn; i++) {
+            double scaled = draws[i] * mean * static_cast<double>(drawn) / sum;
             result[i] = static_cast<std::uint64_t>(std::min(scaled, 250 * mean));
         }
         return result;
@@ -43,7 +43,9 @@ inline const std::vector<std::uint64_t> &units()
     return table;
 }
 
-inline std::uint64_t burn(std::uint64_t item) { return kernel_burn(item, units()[item]); }
+inline std::uint64_t items() { return harness::items(drawn); }
+
+inline std::uint64_t burn(std::uint64_t item) { return kernel_burn(item, units()[item % drawn]); }
 
 // The sum of what kernel_burn gives for all items, in 64 steps an item: the map of n steps is the
 // map of the bits of n, one after the other.
@@ -51,11 +53,11 @@ inline std::uint64_t answer()
 {
     static const std::uint64_t total = [] {
         std::uint64_t sum = 0;
-        for (std::uint64_t item = 0; item < items; item++) {
+        for (std::uint64_t item = 0; item < items(); item++) {
             std::uint64_t multiplier = 6364136223846793005u;
             std::uint64_t increment = 1442695040888963407u;
             std::uint64_t state = item;
-            for (std::uint64_t steps = units()[item]; steps != 0; steps >>= 1) {
+            for (std::uint64_t steps = units()[item % drawn]; steps != 0; steps >>= 1) {
                 if (steps & 1) state = state * multiplier + increment;
                 increment = increment * multiplier + increment;
                 multiplier *= multiplier;
@@ -75,7 +77,7 @@ inline std::string name(unsigned cpus, std::size_t chunk)
 template <class Once>
 void run(benchmark::State &state, Once once)
 {
-    harness::run(state, items, answer(), {{KERNEL_BURN, items}}, once);
+    harness::run(state, items(), answer(), {{KERNEL_BURN, items()}}, once);
 }
 
 } // namespace config

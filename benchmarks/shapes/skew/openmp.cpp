@@ -5,7 +5,7 @@ static std::uint64_t openmp(int chunk, int threads)
 {
     std::uint64_t total = 0;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, chunk) reduction(+ : total)
-    for (std::uint64_t item = 0; item < config::items; item++) total += config::burn(item);
+    for (std::uint64_t item = 0; item < config::items(); item++) total += config::burn(item);
     return total;
 }
 

@@ -7,7 +7,8 @@ void harness::register_benchmarks(unsigned cpus)
     add(config::name(cpus, 1), [](benchmark::State &state) {
         config::run(state, [] {
             std::uint64_t total = 0;
-            for (std::uint64_t item = 0; item < config::items; item++) total += config::burn(item);
+            for (std::uint64_t item = 0; item < config::items(); item++)
+                total += config::burn(item);
             return total;
         });
     });

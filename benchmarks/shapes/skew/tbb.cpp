@@ -13,14 +13,14 @@ static std::uint64_t tbb_pipeline(std::size_t chunk, std::size_t tokens)
     auto source = tbb::make_filter<void, std::uint64_t>(mode::serial_in_order,
                                                         [&](tbb::flow_control &control) {
                                                             std::uint64_t first = next;
-                                                            if (first >= config::items)
+                                                            if (first >= config::items())
                                                                 control.stop();
                                                             next += chunk;
                                                             return first;
                                                         });
     auto burn = tbb::make_filter<std::uint64_t, std::uint64_t>(
         mode::parallel, [=](std::uint64_t first) {
-            std::uint64_t end = std::min<std::uint64_t>(first + chunk, config::items);
+            std::uint64_t end = std::min<std::uint64_t>(first + chunk, config::items());
             std::uint64_t sum = 0;
             for (std::uint64_t item = first; item < end; item++) sum += config::burn(item);
             return sum;

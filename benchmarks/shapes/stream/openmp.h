@@ -15,12 +15,12 @@ namespace stream
 inline std::uint64_t openmp(unsigned stages, std::size_t chunk, int threads, bool dynamic,
                             std::vector<harness::Buffer> &buffers)
 {
-    auto          chunk_count = static_cast<std::int64_t>(harness::chunks_of(config::items, chunk));
+    auto chunk_count = static_cast<std::int64_t>(harness::chunks_of(config::items(), chunk));
     std::uint64_t total = 0;
     auto          one = [&](std::int64_t index) {
         std::uint64_t *items = buffers[static_cast<std::size_t>(omp_get_thread_num())].items();
         std::uint64_t  first = static_cast<std::uint64_t>(index) * chunk;
-        std::size_t    count = std::min<std::uint64_t>(chunk, config::items - first);
+        std::size_t    count = std::min<std::uint64_t>(chunk, config::items() - first);
         kernel_fill(items, first, count);
         for (unsigned i = 0; i < stages; i++) config::stage(items, items, count);
         return kernel_sum(items, count);

@@ -11,8 +11,8 @@ namespace stream
 inline std::uint64_t plain(unsigned stages, std::size_t chunk, std::uint64_t *items)
 {
     std::uint64_t total = 0;
-    for (std::uint64_t first = 0; first < config::items; first += chunk) {
-        std::size_t count = std::min<std::uint64_t>(chunk, config::items - first);
+    for (std::uint64_t first = 0; first < config::items(); first += chunk) {
+        std::size_t count = std::min<std::uint64_t>(chunk, config::items() - first);
         kernel_fill(items, first, count);
         for (unsigned i = 0; i < stages; i++) config::stage(items, items, count);
         total += kernel_sum(items, count);

@@ -11,7 +11,7 @@
 namespace stream
 {
 
-constexpr std::size_t chunks[] = {256, 512, 1024, 2048, 4096, 8192, 16384};
+constexpr std::size_t chunks[] = {64, 256, 1024, 2048, 4096, 8192, 16384};
 
 inline std::string name(unsigned stages, unsigned cpus, std::size_t chunk)
 {
@@ -22,8 +22,8 @@ inline std::string name(unsigned stages, unsigned cpus, std::size_t chunk)
 template <class Once>
 void run(benchmark::State &state, unsigned stages, std::size_t chunk, Once once)
 {
-    std::uint64_t calls = harness::chunks_of(config::items, chunk);
-    harness::run(state, config::items, config::answer(stages),
+    std::uint64_t calls = harness::chunks_of(config::items(), chunk);
+    harness::run(state, config::items(), config::answer(stages),
                  {{config::stage_kernel, stages * calls}, {KERNEL_SUM, calls}}, once);
 }
 

@@ -47,14 +47,14 @@ inline std::uint64_t tbb_pipeline(unsigned stages, std::size_t chunk, bool paral
 
     auto filters = tbb::make_filter<void, Chunk *>(
         mode::serial_in_order, [&, chunk, parallel_fill](tbb::flow_control &control) -> Chunk * {
-            if (next == config::items) {
+            if (next == config::items()) {
                 control.stop();
                 return nullptr;
             }
             Chunk *c = &ring.chunks[token];
             token = token + 1 == ring.chunks.size() ? 0 : token + 1;
             c->first = next;
-            c->count = std::min<std::uint64_t>(chunk, config::items - next);
+            c->count = std::min<std::uint64_t>(chunk, config::items() - next);
             next += c->count;
             if (!parallel_fill) kernel_fill(c->items, c->first, c->count);
             return c;

@@ -2,7 +2,8 @@
 // items in large counts (read, or borrow) and sums them.
 //
 // Crews of one CPU: the reader alone (0 workers), or one worker and the reader that sums, pinned to
-// one CPU. Of n CPUs: n − 1 workers and the reader, which sums, and helps or doesn't.
+// one CPU. Of n CPUs: n − 1 workers and the reader, which sums, and helps or doesn't. And, to be
+// compared with each other: n and 8 n workers beside the reader.
 #include "../../support/pipeline.h"
 #include "config.h"
 
@@ -45,7 +46,8 @@ void harness::register_benchmarks(unsigned cpus)
     if (cpus == 1)
         crews = {{0, false}, {1, false}};
     else
-        crews = {{cpus - 1, false}, {cpus - 1, true}};
+        crews = {{cpus - 1, false}, {cpus - 1, true}, {cpus, false}};
+    crews.push_back({8 * cpus, false});
     for (unsigned stages : config::depths) {
         for (const pipeline::Crew &crew : crews) {
             for (std::size_t count : {1024ul, 4096ul, 16384ul, 65536ul, 262144ul}) {
@@ -56,7 +58,7 @@ void harness::register_benchmarks(unsigned cpus)
                         pipeline::Pool pool(crew);
                         Buffer         buffer(count);
                         config::run(state, stages, [&] {
-                            async_reader *reader = pool.add_chain(config::items, stages, 1,
+                            async_reader *reader = pool.add_chain(config::items(), stages, 1,
                                                                   increment_task);
                             std::uint64_t total = borrow ? by_borrow(reader, count)
                                                          : by_read(reader, buffer.items(), count);

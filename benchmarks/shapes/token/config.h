@@ -9,11 +9,14 @@
 namespace config
 {
 
-constexpr std::uint64_t items = 1'000'000;
-constexpr unsigned      depths[] = {1, 4};
+constexpr unsigned depths[] = {1, 4};
 
-constexpr std::uint64_t answer(unsigned stages) { return items / 2 * (items - 1) + stages * items; }
-static_assert(items % 2 == 0);
+inline std::uint64_t items() { return harness::items(1'000'000); }
+
+inline std::uint64_t answer(unsigned stages)
+{
+    return harness::sum_below(items()) + stages * items();
+}
 
 inline std::string name(unsigned stages, unsigned cpus)
 {
@@ -23,7 +26,7 @@ inline std::string name(unsigned stages, unsigned cpus)
 template <class Once>
 void run(benchmark::State &state, unsigned stages, Once once)
 {
-    harness::run(state, items, answer(stages), {{KERNEL_INCREMENT, stages * items}}, once);
+    harness::run(state, items(), answer(stages), {{KERNEL_INCREMENT, stages * items()}}, once);
 }
 
 } // namespace config

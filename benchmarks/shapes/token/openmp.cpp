@@ -5,7 +5,7 @@ static std::uint64_t openmp(unsigned stages, int threads)
 {
     std::uint64_t total = 0;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(+ : total)
-    for (std::uint64_t i = 0; i < config::items; i++) {
+    for (std::uint64_t i = 0; i < config::items(); i++) {
         std::uint64_t item;
         kernel_fill(&item, i, 1);
         for (unsigned stage = 0; stage < stages; stage++) kernel_increment(&item, &item, 1);

@@ -10,7 +10,7 @@ void harness::register_benchmarks(unsigned cpus)
             config::run(state, stages, [&] {
                 std::uint64_t *item = buffer.items();
                 std::uint64_t  total = 0;
-                for (std::uint64_t i = 0; i < config::items; i++) {
+                for (std::uint64_t i = 0; i < config::items(); i++) {
                     kernel_fill(item, i, 1);
                     for (unsigned stage = 0; stage < stages; stage++)
                         kernel_increment(item, item, 1);

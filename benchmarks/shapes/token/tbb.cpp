@@ -14,7 +14,7 @@ static std::uint64_t tbb_pipeline(unsigned stages, std::size_t tokens)
     auto filters = tbb::make_filter<void, std::uint64_t>(mode::serial_in_order,
                                                          [&](tbb::flow_control &control) {
                                                              std::uint64_t item = 0;
-                                                             if (next == config::items)
+                                                             if (next == config::items())
                                                                  control.stop();
                                                              else
                                                                  kernel_fill(&item, next++, 1);

@@ -9,13 +9,14 @@
 // Items are not 0. Where the queue is empty a consumer waits by the rule in Waiting.
 #pragma once
 
-#include "../support/harness.h"
+#include "../../support/harness.h"
 
 #include <sched.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,17 +24,14 @@
 namespace config
 {
 
-constexpr std::size_t   batch = 64;
-constexpr std::uint64_t items_singly = 1 << 20;
-constexpr std::uint64_t items_batched = 1 << 23;
+constexpr std::size_t batch = 64;
+constexpr std::size_t room = 4096; // of queues that are bounded
 
-inline void cpu_pause()
+// A multiple of 8 batches, so that the shares of up to 8 threads are equal.
+inline std::uint64_t items_of(std::size_t count)
 {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+    std::uint64_t wanted = harness::items(count == 1 ? 1 << 20 : 1 << 23);
+    return std::max<std::uint64_t>(1, wanted / (8 * batch)) * 8 * batch;
 }
 
 // What to do on an empty (or full) queue: give up the CPU at once, or look 64 times first.
@@ -46,7 +44,7 @@ class Waiting
         if (!spins_ || ++looks_ > 64)
             sched_yield();
         else
-            cpu_pause();
+            harness::cpu_pause();
     }
     void succeeded() { looks_ = 0; }
 
@@ -55,11 +53,48 @@ class Waiting
     unsigned looks_ = 0;
 };
 
+// A queue whose items go singly: made of a class with bool try_put(std::uint64_t) and
+// bool try_take(std::uint64_t &).
+template <class Queue>
+struct Singly : Queue {
+    bool spins;
+
+    template <class... Arguments>
+    explicit Singly(bool spins_, Arguments... arguments) : Queue(arguments...), spins(spins_)
+    {
+    }
+
+    struct Producer {
+        explicit Producer(Singly &from) : queue(from), waiting(from.spins) {}
+        void write(const std::uint64_t *items, std::size_t count)
+        {
+            for (std::size_t i = 0; i < count; i++) {
+                while (!queue.try_put(items[i])) waiting.failed();
+                waiting.succeeded();
+            }
+        }
+        Queue  &queue;
+        Waiting waiting;
+    };
+
+    struct Consumer {
+        explicit Consumer(Singly &from) : queue(from), waiting(from.spins) {}
+        std::size_t read(std::uint64_t *items, std::size_t)
+        {
+            while (!queue.try_take(*items)) waiting.failed();
+            waiting.succeeded();
+            return 1;
+        }
+        Queue  &queue;
+        Waiting waiting;
+    };
+};
+
 template <class Queue>
 std::uint64_t consume(Queue &queue, std::uint64_t share, std::size_t count)
 {
     typename Queue::Consumer consumer(queue);
-    std::uint64_t            items[batch];
+    std::uint64_t            items[batch] = {0};
     std::uint64_t            total = 0;
     while (share > 0) {
         std::size_t got = consumer.read(items, std::min<std::uint64_t>(count, share));
@@ -86,7 +121,7 @@ void produce(Queue &queue, std::uint64_t first, std::uint64_t share, std::size_t
 template <class Make>
 void run(benchmark::State &state, unsigned pairs, std::size_t count, Make make)
 {
-    std::uint64_t items = count == 1 ? items_singly : items_batched;
+    std::uint64_t items = items_of(count);
     std::uint64_t share = items / pairs;
     for (auto _ : state) {
         state.PauseTiming();
@@ -141,6 +176,16 @@ void add(unsigned cpus, std::initializer_list<std::size_t> counts, const std::st
                              harness::part("cpus", cpus) + "/" + variant,
                          [=](benchmark::State &state) { run(state, pairs, count, make); });
         }
+    }
+}
+
+// The same for a queue of single items, with both ways to wait.
+template <class Queue>
+void add_singly(unsigned cpus, const std::string &variant)
+{
+    for (bool spins : {false, true}) {
+        add(cpus, {1}, variant + harness::part("wait", spins ? "spin" : "yield"),
+            [=] { return std::make_unique<Singly<Queue>>(spins); });
     }
 }
 

@@ -1,6 +1,6 @@
 // async.cpp of queue: a plain channel, by calls that don't wait (and the same waiting as the
 // peers), or by calls that wait (wait:block); unbounded, or with room for 4096 items.
-#include "../support/pipeline.h"
+#include "../../support/pipeline.h"
 #include "config.h"
 
 #include <memory>

@@ -1,0 +1,4 @@
+// flow.cpp of chain.
+#include "config.h"
+
+#include "../stream/flow.h"

@@ -1,0 +1,4 @@
+// mutex.cpp of chain.
+#include "config.h"
+
+#include "../stream/mutex.h"

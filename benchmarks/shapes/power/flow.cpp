@@ -1,0 +1,4 @@
+// flow.cpp of power.
+#include "config.h"
+
+#include "../stream/flow.h"

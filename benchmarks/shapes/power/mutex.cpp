@@ -1,0 +1,4 @@
+// mutex.cpp of power.
+#include "config.h"
+
+#include "../stream/mutex.h"
