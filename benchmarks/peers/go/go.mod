@@ -1,0 +1,3 @@
+module peers_go
+
+go 1.19
