@@ -18,7 +18,7 @@ static const char head[] =
     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
     "<style>\n"
     ":root{color-scheme:light dark}\n"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\n"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}\n"
     "h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}\n"
     "div.wide{overflow-x:auto}\n"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}\n"
@@ -26,7 +26,7 @@ static const char head[] =
     "td.l,th.l{text-align:left}\n"
     "thead th{border-bottom:2px solid #888}tr.next td{border-top:1px solid #8886}\n"
     "div.plots{display:flex;flex-wrap:wrap;gap:1.5rem}\n"
-    "svg{max-width:100%;height:auto}\n"
+    "svg{width:min(100%,34rem);height:auto}\n"
     "</style>\n";
 
 static void put_words(FILE *out, const struct results *r)

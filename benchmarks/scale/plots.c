@@ -153,7 +153,8 @@ static bool write_throughput(FILE *out, const struct results *r)
         if (series != NULL) snprintf(series->name, sizeof series->name, "chunk %zu", r->chunks[c]);
         drop_empty(&canvas);
     }
-    struct svg_plot plot = {.title = "Throughput (median, 95 % interval)",
+    struct svg_plot plot = {.id = plots_name(THROUGHPUT),
+                            .title = "Throughput (median, 95 % interval)",
                             .x = workers_axis(r, 0),
                             .y = {.label = "items/s", .high = 1.06 * highest(&canvas)}};
     return finish(out, &canvas, &plot);
@@ -228,7 +229,8 @@ static bool write_speedup(FILE *out, const struct results *r)
     }
     snprintf(label, sizeof label, "speed-up over %u worker%s", r->baseline,
              r->baseline == 1 ? "" : "s");
-    struct svg_plot plot = {.title = "Speed-up (median, 95 % interval)",
+    struct svg_plot plot = {.id = plots_name(SPEEDUP),
+                            .title = "Speed-up (median, 95 % interval)",
                             .x = x,
                             .y = {.label = label, .high = 1.06 * highest(&canvas)}};
     return finish(out, &canvas, &plot);
@@ -257,7 +259,8 @@ static bool write_chunks(FILE *out, const struct results *r)
     }
     x.low /= 1.15;
     x.high *= 1.15;
-    struct svg_plot plot = {.title = "Throughput by chunk size (median, 95 % interval)",
+    struct svg_plot plot = {.id = plots_name(CHUNKS),
+                            .title = "Throughput by chunk size (median, 95 % interval)",
                             .x = x,
                             .y = {.label = "items/s", .high = 1.06 * highest(&canvas)}};
     return finish(out, &canvas, &plot);
@@ -312,7 +315,8 @@ static bool write_prediction(FILE *out, const struct results *r)
                  p->at[i].workers, p->at[i].workers == 1 ? "" : "s", limit);
     }
     if (note[0] == '\0') snprintf(note, sizeof note, "nothing but the number of workers limits it");
-    struct svg_plot plot = {.title = "Predicted speed-up, from a recorded run at one worker",
+    struct svg_plot plot = {.id = plots_name(PREDICTION),
+                            .title = "Predicted speed-up, from a recorded run at one worker",
                             .x = {.label = "workers", .low = 1, .high = fmax(2, most), .log = true},
                             .y = {.label = "speed-up over 1 worker",
                                   .low = lowest(&canvas),

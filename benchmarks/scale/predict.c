@@ -37,14 +37,16 @@ static size_t worker_counts(const struct graph *graph, unsigned most, const unsi
     return count;
 }
 
-/* The stage that takes most of its places' time: how long it alone needs. */
+/* The stage that takes most of its places' time: how long it alone needs, with what each chunk
+ * costs more where workers work side by side. */
 static double longest_stage(const struct prediction *p, size_t *stage)
 {
     double longest = 0;
     for (size_t s = 0; s < p->stage_count; s++) {
         const struct predicted_stage *it = &p->stages[s];
-        if (it->at_a_time == 0 || it->work / it->at_a_time <= longest) continue;
-        longest = it->work / it->at_a_time;
+        double                        seconds = it->work + p->costs.share * (double)it->chunks;
+        if (it->at_a_time == 0 || seconds / it->at_a_time <= longest) continue;
+        longest = seconds / it->at_a_time;
         *stage = s;
     }
     return longest;
@@ -70,6 +72,7 @@ static void name_limit(const struct graph *graph, const struct prediction *p,
                        struct predicted *predicted)
 {
     double serial = longest_stage(p, &predicted->stage), workers = p->work / predicted->workers;
+    if (predicted->workers == 1) serial = 0;
     double feed = last_arrival(graph) / (graph->feeds ? predicted->workers : 1);
     double most = fmax(fmax(serial, workers), fmax(feed, p->path));
     if (predicted->seconds > 1.3 * most) {

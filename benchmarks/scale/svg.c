@@ -199,7 +199,7 @@ static void draw_series(FILE *out, const struct svg_plot *plot, const struct svg
     if (series->count > 1) {
         fputs("<path fill=\"none\" ", out);
         line_style(out, series);
-        fputs(" clip-path=\"url(#c)\" d=\"", out);
+        fprintf(out, " clip-path=\"url(#%s)\" d=\"", plot->id);
         for (size_t i = 0; i < series->count; i++)
             fprintf(out, "%c%.1f %.1f", i == 0 ? 'M' : 'L', x_of(plot, series->x[i]),
                     y_of(plot, series->y[i]));
@@ -258,8 +258,8 @@ void svg_plot_write(FILE *out, const struct svg_plot *plot)
 {
     double height = TOP + HEIGHT + BELOW + LEGEND_ROW * (double)legend_rows(plot) + 4;
     begin(out, height, plot->title, plot->note);
-    fprintf(out, "<clipPath id=\"c\"><path d=\"M%d %dh%dv%dh-%dz\"/></clipPath>\n", LEFT, TOP,
-            WIDTH - LEFT - RIGHT, HEIGHT, WIDTH - LEFT - RIGHT);
+    fprintf(out, "<clipPath id=\"%s\"><path d=\"M%d %dh%dv%dh-%dz\"/></clipPath>\n", plot->id, LEFT,
+            TOP, WIDTH - LEFT - RIGHT, HEIGHT, WIDTH - LEFT - RIGHT);
     draw_axes(out, plot);
     for (size_t i = 0; i < plot->series_count; i++) draw_series(out, plot, &plot->series[i]);
     draw_legend(out, plot);

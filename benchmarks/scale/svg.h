@@ -35,6 +35,7 @@ struct svg_series {
 };
 
 struct svg_plot {
+    const char              *id; /* of its own in a page */
     const char              *title;
     struct svg_axis          x, y;
     const struct svg_series *series;
