@@ -21,25 +21,32 @@ static const struct point *find(const struct results *r, const struct point *lik
     return NULL;
 }
 
-/* How much faster the fixed loop was; 1: not known. */
-static double machine_ratio(const struct results *before, const struct results *after)
+/* Half of them lie within this part of the median. */
+static double spread(const double *sorted, size_t count)
 {
-    double  ratio = 1;
-    double *a = calloc(before->reference_count + 1, sizeof *a);
-    double *b = calloc(after->reference_count + 1, sizeof *b);
+    double middle = quantile(sorted, count, 0.5);
+    return (quantile(sorted, count, 0.75) - quantile(sorted, count, 0.25)) / middle;
+}
+
+static struct steadiness compare_machines(const struct results *before, const struct results *after)
+{
+    struct steadiness machine = {.ratio = 1, .noise = least_change};
+    double           *a = calloc(before->reference_count + 1, sizeof *a);
+    double           *b = calloc(after->reference_count + 1, sizeof *b);
     if (a != NULL && b != NULL && before->reference_count > 0 && after->reference_count > 0) {
         memcpy(a, before->reference, before->reference_count * sizeof *a);
         memcpy(b, after->reference, after->reference_count * sizeof *b);
-        ratio = median(a, before->reference_count) / median(b, after->reference_count);
+        machine.ratio = median(a, before->reference_count) / median(b, after->reference_count);
+        double varied = fmax(spread(a, before->reference_count), spread(b, after->reference_count));
+        machine.noise = fmax(machine.noise, fmax(fabs(machine.ratio - 1), varied));
     }
     free(a);
     free(b);
-    return ratio;
+    return machine;
 }
 
-static void judge(struct comparison *c, double machine)
+static void judge(struct comparison *c, double noise)
 {
-    double noise = fmax(least_change, fabs(machine - 1));
     if (c->before->count < LEAST_RUNS || c->after->count < LEAST_RUNS)
         c->change = UNKNOWN;
     else if (c->corrected >= level || fabs(c->ratio - 1) <= noise)
@@ -49,11 +56,11 @@ static void judge(struct comparison *c, double machine)
 }
 
 bool compare_points(const struct results *before, const struct results *after,
-                    struct comparison **list, size_t *count, double *machine)
+                    struct comparison **list, size_t *count, struct steadiness *machine)
 {
     size_t points = before->worker_count * before->chunk_count;
     *count = 0;
-    *machine = machine_ratio(before, after);
+    *machine = compare_machines(before, after);
     *list = calloc(points + 1, sizeof **list);
     double *probabilities = calloc(points + 1, sizeof *probabilities);
     if (*list == NULL || probabilities == NULL) {
@@ -76,7 +83,7 @@ bool compare_points(const struct results *before, const struct results *after,
     bool done = holm(probabilities, *count);
     for (size_t i = 0; i < *count; i++) {
         (*list)[i].corrected = probabilities[i];
-        judge(&(*list)[i], *machine);
+        judge(&(*list)[i], machine->noise);
     }
     free(probabilities);
     return done;
@@ -111,7 +118,8 @@ static void print_table(const struct comparison *list, size_t count, FILE *out)
     }
 }
 
-static void print_summary(const struct comparison *list, size_t count, double machine, FILE *out)
+static void print_summary(const struct comparison *list, size_t count,
+                          const struct steadiness *machine, FILE *out)
 {
     size_t faster = 0, slower = 0, unknown = 0;
     for (size_t i = 0; i < count; i++) {
@@ -119,9 +127,11 @@ static void print_summary(const struct comparison *list, size_t count, double ma
         slower += list[i].change == SLOWER;
         unknown += list[i].change == UNKNOWN;
     }
-    fprintf(out, "The machine itself: a fixed loop ran at %.3f times its speed.\n", machine);
-    if (fabs(machine - 1) > 0.05)
-        fputs("That is a lot: smaller changes than that are put down to it.\n", out);
+    fprintf(out,
+            "The machine itself: a fixed loop ran at %.3f times its speed. Changes up to %.1f %% "
+            "are put "
+            "down to it.\n",
+            machine->ratio, 100 * machine->noise);
     if (unknown == count) {
         fprintf(out, "Too few runs to tell a change from noise: at least %d on each side.\n",
                 LEAST_RUNS);
@@ -149,7 +159,7 @@ static int compare_results(struct results *a, struct results *b, FILE *out, FILE
     }
     struct comparison *list = NULL;
     size_t             count;
-    double             machine;
+    struct steadiness  machine;
     if (!results_derive(a) || !results_derive(b) ||
         !compare_points(a, b, &list, &count, &machine)) {
         fprintf(errors, "async-scale: out of memory\n");
@@ -166,7 +176,7 @@ static int compare_results(struct results *a, struct results *b, FILE *out, FILE
         fputc('\n', out);
         print_table(list, count, out);
         fputc('\n', out);
-        print_summary(list, count, machine, out);
+        print_summary(list, count, &machine, out);
         for (size_t i = 0; i < count; i++)
             if (list[i].change == SLOWER) code = 1;
     }

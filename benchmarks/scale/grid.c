@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The fixed loop of each round: about 10 ms. */
-enum { REFERENCE_UNITS = 8000000 };
+/* The fixed loop of each round, some milliseconds: independent multiplications and reads all over a
+ * table, so that it feels what others do to this core, its caches and its clock. */
+enum { REFERENCE_STEPS = 400000, REFERENCE_LANES = 8, REFERENCE_TABLE = 1 << 15 };
 
 size_t grid_steps(const struct results *r)
 {
@@ -16,11 +17,16 @@ size_t grid_steps(const struct results *r)
            (r->predicted > 0 ? 3 * r->chunk_count : 0); /* grid_record.c */
 }
 
-static double reference(void)
+static double reference(const uint64_t *table)
 {
-    double            started = clock_seconds();
-    volatile uint64_t result = burn(1, REFERENCE_UNITS);
-    (void)result;
+    uint64_t lanes[REFERENCE_LANES];
+    double   started = clock_seconds();
+    for (uint64_t k = 0; k < REFERENCE_LANES; k++) lanes[k] = k;
+    for (int i = 0; i < REFERENCE_STEPS; i++)
+        for (int k = 0; k < REFERENCE_LANES; k++)
+            lanes[k] = lanes[k] * 6364136223846793005U + table[lanes[k] >> 49];
+    volatile uint64_t result = 0;
+    for (int k = 0; k < REFERENCE_LANES; k++) result ^= lanes[k];
     return clock_seconds() - started;
 }
 
@@ -51,7 +57,8 @@ enum run_result grid_failure(enum run_result result, const struct point *point,
 /* ── Timed ──────────────────────────────────────────────────────────────────────────────────── */
 
 struct counters {
-    double *steals, *parks; /* of each point and round */
+    double   *steals, *parks; /* of each point and round */
+    uint64_t *table;          /* the reference's */
 };
 
 static enum run_result measure_point(const struct plan *plan, struct point *point, bool counts,
@@ -81,7 +88,7 @@ static enum run_result measure_rounds(struct results *r, const struct plan *plan
     for (size_t i = 0; i < points; i++) order[i] = i;
     for (size_t round = 0; round < r->warm_ups + r->repetitions; round++) {
         bool counts = round >= r->warm_ups;
-        if (counts) r->reference[r->reference_count++] = reference();
+        if (counts) r->reference[r->reference_count++] = reference(counters->table);
         shuffle(order, points, &seed);
         for (size_t i = 0; i < points; i++) {
             struct point *point = &r->points[order[i]];
@@ -107,10 +114,14 @@ enum run_result grid_measure(struct results *r, const struct plan *plan, struct 
 {
     size_t          points = r->worker_count * r->chunk_count;
     struct counters counters = {calloc(points * r->repetitions, sizeof *counters.steals),
-                                calloc(points * r->repetitions, sizeof *counters.parks)};
+                                calloc(points * r->repetitions, sizeof *counters.parks),
+                                calloc(REFERENCE_TABLE, sizeof *counters.table)};
     size_t         *order = calloc(points, sizeof *order);
     enum run_result result = RUN_FAILED;
-    if (counters.steals == NULL || counters.parks == NULL || order == NULL)
+    for (size_t i = 0; counters.table != NULL && i < REFERENCE_TABLE; i++)
+        counters.table[i] = random_at(r->seed, i);
+    if (counters.steals == NULL || counters.parks == NULL || counters.table == NULL ||
+        order == NULL)
         snprintf(message, size, "out of memory");
     else
         result = measure_rounds(r, plan, &counters, order, progress, message, size);
@@ -123,6 +134,7 @@ enum run_result grid_measure(struct results *r, const struct plan *plan, struct 
     }
     free(counters.steals);
     free(counters.parks);
+    free(counters.table);
     free(order);
     return result;
 }

@@ -50,10 +50,11 @@ static json_t *point_json(const struct point *p)
     }
     if (p->shares.known)
         json_object_set_new(o, "shares",
-                            json_pack("{s:o, s:o, s:o, s:o}", "functions",
+                            json_pack("{s:o, s:o, s:o, s:o, s:o}", "functions",
                                       number(p->shares.functions), "idle", number(p->shares.idle),
                                       "parked", number(p->shares.parked), "runtime",
-                                      number(p->shares.runtime)));
+                                      number(p->shares.runtime), "function_seconds_per_item",
+                                      number(p->shares.work)));
     if (p->predicted > 0) json_object_set_new(o, "predicted_speedup", number(p->predicted));
     return o;
 }

@@ -97,11 +97,20 @@ static void limit_words(FILE *out, const struct results *r, size_t c, const stru
             words_limit(limit, sizeof limit, p, p->at[i].limit, p->at[i].stage);
 
     double inflation = s->functions * (1 - 1 / slower);
+    /* What the recorded run made of its time; the timed ones may have been in worse company. */
+    bool strange = s->known && s->functions / slower > wide->efficiency.middle + 0.15;
     fputs("What limits it: ", out);
     if (wide->efficiency.middle >= 0.9) {
         fputs("the number of workers. They are busy, and more of them would help.\n", out);
     } else if (!s->known) {
         fputs("that takes a recorded run, and there was none.\n", out);
+    } else if (strange) {
+        fprintf(
+            out,
+            "something outside of the pipeline. In the run that was recorded, the workers spent "
+            "%s of their time on what one worker does as well, and in the timed ones less: "
+            "other programs on these CPUs, perhaps. Measure again, with --pin.\n",
+            format_percent(percent, s->functions / slower));
     } else if (inflation >= s->idle && inflation >= s->runtime) {
         fprintf(out,
                 "the work itself. The functions take %.2f times as long for an item as with %u "

@@ -43,7 +43,7 @@ static size_t count(const struct results *a, const struct results *b, enum chang
 {
     struct comparison *list;
     size_t             all, found = 0;
-    double             machine;
+    struct steadiness  machine;
     cr_assert(compare_points(a, b, &list, &all, &machine));
     cr_assert_eq(all, 8);
     for (size_t i = 0; i < all; i++) found += list[i].change == change;
@@ -84,6 +84,16 @@ Test(compare, a_slower_machine_is_no_change)
 {
     struct results a = make(1, linear, 1), b = make(1.1, linear, 2);
     for (size_t i = 0; i < RUNS; i++) b.reference[i] = 0.012;
+    cr_assert_eq(count(&a, &b, UNCHANGED), 8);
+    results_free(&a);
+    results_free(&b);
+}
+
+/* Nor is a change on a machine that varies by more than that. */
+Test(compare, an_unsteady_machine_hides_a_change)
+{
+    struct results a = make(1, linear, 1), b = make(1.1, linear, 2);
+    for (size_t i = 0; i < RUNS; i++) b.reference[i] = i % 2 == 0 ? 0.0095 : 0.011;
     cr_assert_eq(count(&a, &b, UNCHANGED), 8);
     results_free(&a);
     results_free(&b);
@@ -167,6 +177,11 @@ Test(results, words_name_the_largest_loss)
     eight->shares = (struct shares){.known = true, .functions = 0.9, .idle = 0.1, .work = 2e-6};
     text = words_of(&r);
     cr_assert_not_null(strstr(text, "2.00 times as long for an item"), "%s", text);
+    free(text);
+    eight->shares = (struct shares){
+        .known = true, .functions = 0.98, .runtime = 0.02, .work = 1e-6};
+    text = words_of(&r);
+    cr_assert_not_null(strstr(text, "something outside of the pipeline"), "%s", text);
     free(text);
     results_free(&r);
     r = make(1, linear, 1);
