@@ -87,7 +87,7 @@ static struct costs costs_at(const struct survey *survey, const struct plan *pla
         if (point->workers < 2 || !within || !point->shares.known) continue;
         double more = point->shares.between - alone.between;
         costs.share = more > 0 ? more : 0;
-        costs.share_measured = true;
+        costs.share_workers = point->workers;
         break;
     }
     return costs;

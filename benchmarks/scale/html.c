@@ -117,7 +117,7 @@ static void put_stages(FILE *out, const struct curve *curve)
         "%s for each chunk (%s).</p>\n",
         format_seconds(work, p->costs.steal), p->costs.steal_measured ? "measured" : "assumed",
         format_seconds(path, p->costs.wake), p->costs.wake_measured ? "measured" : "assumed",
-        format_seconds(part, p->costs.share), p->costs.share_measured ? "measured" : "assumed");
+        format_seconds(part, p->costs.share), p->costs.share_workers > 0 ? "measured" : "assumed");
 }
 
 bool html_write(FILE *out, const void *results)

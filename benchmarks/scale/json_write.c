@@ -99,14 +99,14 @@ static json_t *prediction_json(const struct prediction *p)
                           "seconds", number(p->at[i].seconds), "speedup", number(p->at[i].speedup),
                           "busy", number(p->at[i].busy), "limit", limit));
     }
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:b, s:o, s:o}",
-                     "recorded_workers", (json_int_t)p->recorded_workers, "items",
-                     (json_int_t)p->items, "work_seconds", number(p->work), "critical_path_seconds",
-                     number(p->path), "most_speedup", number(p->most), "steal_seconds",
-                     number(p->costs.steal), "steal_measured", (int)p->costs.steal_measured,
-                     "wake_seconds", number(p->costs.wake), "wake_measured",
-                     (int)p->costs.wake_measured, "share_seconds", number(p->costs.share),
-                     "share_measured", (int)p->costs.share_measured, "stages", stages, "at", at);
+    return json_pack(
+        "{s:I, s:I, s:o, s:o, s:o, s:o, s:b, s:o, s:b, s:o, s:I, s:o, s:o}", "recorded_workers",
+        (json_int_t)p->recorded_workers, "items", (json_int_t)p->items, "work_seconds",
+        number(p->work), "critical_path_seconds", number(p->path), "most_speedup", number(p->most),
+        "steal_seconds", number(p->costs.steal), "steal_measured", (int)p->costs.steal_measured,
+        "wake_seconds", number(p->costs.wake), "wake_measured", (int)p->costs.wake_measured,
+        "share_seconds", number(p->costs.share), "share_workers",
+        (json_int_t)p->costs.share_workers, "stages", stages, "at", at);
 }
 
 static json_t *results_json(const struct results *r)

@@ -101,8 +101,10 @@ static double lowest(const struct canvas *canvas)
 {
     double low = 1;
     for (size_t s = 0; s < canvas->count; s++)
-        for (size_t i = 0; i < canvas->series[s].count; i++)
+        for (size_t i = 0; i < canvas->series[s].count; i++) {
             low = fmin(low, canvas->series[s].y[i]);
+            if (canvas->series[s].low != NULL) low = fmin(low, canvas->series[s].low[i]);
+        }
     return low < 1 ? fmax(low * 0.9, 1.0 / 64) : 1;
 }
 

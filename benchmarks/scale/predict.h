@@ -37,7 +37,9 @@ struct predicted_stage {
 struct costs {
     double steal, wake;
     double share; /* of the runtime, more for each chunk than at one worker */
-    bool   steal_measured, wake_measured, share_measured;
+    bool   steal_measured, wake_measured;
+    /* in whose recorded run share was measured; 0: in none */
+    unsigned share_workers;
 };
 
 struct prediction {

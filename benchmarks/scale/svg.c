@@ -78,12 +78,12 @@ static double y_of(const struct svg_plot *plot, double value)
     return place(&plot->y, value, TOP + HEIGHT, TOP);
 }
 
-/* 1, 2, 5 times a power of ten, about five of them; or powers of two, of ten. */
+/* 1, 2, 5 times a power of ten, about five of them; or powers of two, of four. */
 static size_t choose_ticks(const struct svg_axis *axis, double *ticks)
 {
     size_t count = 0;
     if (axis->log) {
-        double factor = axis->high / axis->low > 2000 ? 10 : 2;
+        double factor = 2;
         while (log(axis->high / axis->low) / log(factor) > SVG_TICKS - 2) factor *= factor;
         double exponent = ceil(log(axis->low) / log(factor) - 1e-9);
         for (double tick = pow(factor, exponent); tick <= axis->high * 1.0001 && count < SVG_TICKS;
@@ -107,7 +107,7 @@ static void tick_text(char *text, double value, bool percent)
         snprintf(text, FIGURE, "%.0f %%", 100 * value);
         return;
     }
-    while (value >= 1000 && unit < 4) {
+    while (value >= (unit == 0 ? 10000 : 1000) && unit < 4) {
         value /= 1000;
         unit++;
     }

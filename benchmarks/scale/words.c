@@ -214,6 +214,9 @@ static void prediction_words(FILE *out, const struct curve *curve)
         fprintf(out,
                 " Where the machine has the CPUs it differs from what was measured by %s (median).",
                 format_percent(percent, curve->error));
+    if (p->costs.share_workers > 0)
+        fprintf(out, " What working side by side costs the runtime is measured at %u workers.",
+                p->costs.share_workers);
     fputs(" It knows nothing of memory bandwidth, caches and CPUs that share a core.\n", out);
 }
 

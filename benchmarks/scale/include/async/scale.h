@@ -59,9 +59,13 @@ typedef struct async_scale_pipeline {
     uint64_t          reserved[4];
 } async_scale_pipeline;
 
-/* The one function of a plug-in: adds the tasks and fills in *out. 0, or a code that ends the
- * program with a message. Readers of tasks that are inputs of others may be released before it
- * returns. */
+/* The one function of a plug-in, which the plug-in defines: adds the tasks and fills in *out.
+ * Readers of tasks that are inputs of others may be released before it returns.
+ *
+ * Threads: called by one at a time, while no pipeline of the plug-in runs.
+ * Progress: the plug-in's; the clock doesn't run.
+ * Errors: 0, or a code that ends the program with a message.
+ * Since: 0.1 */
 typedef int async_scale_workload_fn(const async_scale_build *build, async_scale_pipeline *out);
 
 ASYNC_EXTERN_BEGIN
