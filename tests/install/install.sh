@@ -44,3 +44,14 @@ for language in c cpp; do
     echo "$language: $("$scratch/shared") $(env -u LD_LIBRARY_PATH "$scratch/static")"
 done
 pkg-config --print-errors --exact-version="$(sed -n 's/.*VERSION_STRING "\(.*\)"/\1/p' "$prefix/include/async/version.h")" async
+
+scale=$prefix/bin/async-scale
+if [ -x "$scale" ]; then
+    echo "== async-scale, and a plug-in that is made with what is installed"
+    (unset LD_LIBRARY_PATH && "$scale" --version)
+    test -s "$(find "$prefix" -name async-scale.1)"
+    gcc -std=c11 -Wall -Wextra -Werror -shared -fPIC "${cflags[@]}" \
+        "$here/../../docs/examples/scale_primes.c" "${libs[@]}" -o "$scratch/primes.so"
+    (unset LD_LIBRARY_PATH && "$scale" "$scratch/primes.so" --items 10000 --workers 1 --chunks 64 --repeat 1 --quiet) |
+        grep 'workers  chunk'
+fi

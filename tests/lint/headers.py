@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+FOLDERS = ("include", "benchmarks/scale/include")
 LIBC = {"stdbool.h", "stddef.h", "stdint.h"}
+INCLUDES = [f"-I{ROOT / folder}" for folder in FOLDERS]
 CROSS = ("aarch64-linux-gnu-", "riscv64-linux-gnu-")
 COMPILERS = [(c, "c", "c11") for c in ("gcc", "clang", *(f"{prefix}gcc" for prefix in CROSS))]
 COMPILERS += [(c, "c++", "c++17") for c in ("g++", "clang++", *(f"{prefix}g++" for prefix in CROSS))]
@@ -17,10 +19,10 @@ COMPILERS += [(c, "c++", "c++17") for c in ("g++", "clang++", *(f"{prefix}g++" f
 
 def main():
     failed = 0
-    headers = sorted((ROOT / "include/async").glob("*.h"))
+    headers = [header for folder in FOLDERS for header in sorted((ROOT / folder / "async").glob("*.h"))]
     for header in headers:
         for name in re.findall(r"^\s*#\s*include\s*<([^>]+)>", header.read_text(), flags=re.M):
-            if name not in LIBC and not (ROOT / "include" / name).is_file():
+            if name not in LIBC and not any((ROOT / folder / name).is_file() for folder in FOLDERS):
                 print(f"{header.relative_to(ROOT)}: includes <{name}>")
                 failed += 1
         for compiler, language, standard in COMPILERS:
@@ -28,8 +30,7 @@ def main():
                 continue
             # Twice: what is included again must not declare anything again.
             source = f"#include <async/{header.name}>\n" * 2 + "extern int alone;\n"
-            result = subprocess.run([compiler, f"-std={standard}", *WARNINGS, f"-I{ROOT}/include",
-                                     "-fsyntax-only", "-x", language, "-"],
+            result = subprocess.run([compiler, f"-std={standard}", *WARNINGS, *INCLUDES, "-fsyntax-only", "-x", language, "-"],
                                     input=source, capture_output=True, text=True)
             if result.returncode != 0:
                 print(f"async/{header.name} alone, {compiler} -std={standard}:\n{result.stderr}")

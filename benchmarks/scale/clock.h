@@ -1,0 +1,14 @@
+/* clock.h: seconds of the monotonic clock. */
+#ifndef SCALE_CLOCK_H
+#define SCALE_CLOCK_H
+
+#include <time.h>
+
+static inline double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+#endif
