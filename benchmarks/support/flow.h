@@ -1,6 +1,7 @@
-// flow.h: a pipeline as a flow graph of oneTBB: an input node, a limiter of as many jobs as may be in
-// flight, a node for each stage, and a serial sink. The first stage is a task of its own; with `light`
-// those behind it run in the task of their predecessor, as the documentation advises for short ones.
+// flow.h: a pipeline as a flow graph of oneTBB: an input node, a limiter of as many jobs as may be
+// in flight, a node for each stage, and a serial sink. The first stage is a task of its own; with
+// `light` those behind it run in the task of their predecessor, as the documentation advises for
+// short ones.
 #pragma once
 
 #include <tbb/flow_graph.h>

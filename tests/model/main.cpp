@@ -4,9 +4,9 @@
 //
 // Each shape is searched EXECUTIONS times (100000): up to half of them in order: all executions
 // with no switch of a thread that could have gone on, then those with one, and so on up to SWITCHES
-// (3), with as many loads of old values; the rest at random. A failure prints why, and the arguments
-// that replay it with its history. -l lists the shapes, -x ends with the first failure. Exit status:
-// 0, 1 a failure, 2 usage.
+// (3), with as many loads of old values; the rest at random. A failure prints why, and the
+// arguments that replay it with its history. -l lists the shapes, -x ends with the first failure.
+// Exit status: 0, 1 a failure, 2 usage.
 #include "engine.hpp"
 
 #include <csignal>

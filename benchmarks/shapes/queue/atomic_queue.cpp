@@ -1,5 +1,5 @@
-// atomic_queue.cpp of queue: atomic_queue's bounded queues. Its optimist ones, which it says are the
-// fastest, spin until there is room or an item; the others are tried again.
+// atomic_queue.cpp of queue: atomic_queue's bounded queues. Its optimist ones, which it says are
+// the fastest, spin until there is room or an item; the others are tried again.
 #include "config.h"
 
 #include <atomic_queue/atomic_queue.h>

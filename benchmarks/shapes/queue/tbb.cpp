@@ -1,5 +1,5 @@
-// tbb.cpp of queue: oneTBB's concurrent_queue, and concurrent_bounded_queue with room for 4096 items,
-// tried again or by calls that wait.
+// tbb.cpp of queue: oneTBB's concurrent_queue, and concurrent_bounded_queue with room for 4096
+// items, tried again or by calls that wait.
 #include "config.h"
 
 #include <tbb/concurrent_queue.h>

@@ -48,7 +48,7 @@ inline std::uint64_t async(pipeline::Pool &pool, unsigned stages, std::size_t ch
     options.input = results;
     options.emit = sum_task;
     options.max_chunksize = chunk;
-    // How many items an emit task needs for so many sums only its user knows: a whole chunk for each.
+    // How many items an emit task needs for so many sums only its user knows: a chunk for each.
     if (reading.count != 0) options.min_count = reading.count * chunk;
     options.order = order;
     async_reader *sums = pool.add(options);

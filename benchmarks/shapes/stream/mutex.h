@@ -1,5 +1,5 @@
-// mutex.h: threads and rings behind a mutex: a farm of as many workers as CPUs, or a thread for each
-// stage.
+// mutex.h: threads and rings behind a mutex: a farm of as many workers as CPUs, or a thread for
+// each stage.
 #pragma once
 
 #include "../../support/farm.h"
