@@ -1,6 +1,6 @@
 // farm.h: pipelines of threads that hand jobs on through rings behind a mutex and condition
-// variables. As a farm: `workers` threads draw under a lock and run all stages of a job; or with a thread for
-// each stage. The calling thread takes the results.
+// variables. As a farm: `workers` threads draw under a lock and run all stages of a job; or with a
+// thread for each stage. The calling thread takes the results.
 #pragma once
 
 #include "ring.h"

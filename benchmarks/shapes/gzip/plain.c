@@ -1,7 +1,7 @@
 /* plain.c of gzip: zlib loops side by side, THREADS of them, each over its share of the file's
- * blocks of 128 KiB: deflated at level 6 with the 32 KiB before as the dictionary. What comes out is
- * thrown away; the check sum of what was read, and the size of what was packed, are printed as a line of
- * JSON. Usage: gzip_plain THREADS FILE */
+ * blocks of 128 KiB: deflated at level 6 with the 32 KiB before as the dictionary. What comes out
+ * is thrown away; the check sum of what was read, and the size of what was packed, are printed as a
+ * line of JSON. Usage: gzip_plain THREADS FILE */
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <pthread.h>
