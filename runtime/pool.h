@@ -41,7 +41,8 @@ struct async_pool {
     shared_u32    refs; /* one for the client, one for each task */
     char          name[16];
     bool          readers_help;
-    unsigned      window; /* 0: 4 * (N + 1) */
+    bool          left_alone; /* a test's: nobody looks after it, so a lost wake-up is a hang */
+    unsigned      window;     /* 0: 4 * (N + 1) */
     size_t        stack_size;
     unsigned      max_threads; /* 0: N + 64 */
     struct store *store;

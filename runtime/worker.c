@@ -426,6 +426,7 @@ async_status worker_stand_aside(void)
 
 bool pool_look_after(struct async_pool *pool)
 {
+    if (pool->left_alone) { return false; }
     /* relaxed: a look; event_notify has another one */
     if (load_relaxed(&pool->idle.waiters) == 0 || !work_visible(pool)) { return false; }
     return wake_one(pool);

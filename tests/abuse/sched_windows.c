@@ -179,7 +179,8 @@ static void asking_check(const asking *a)
 static void push_from_outside(void)
 {
     step_role(STEP_NEVER);
-    async_pool   *pool = pool_of(1);
+    async_pool *pool = pool_of(1);
+    pool->left_alone = true;
     async_reader *first = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
     async_reader *second = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
     unsigned      both = 0;
@@ -249,6 +250,7 @@ static void push_from_inside(void)
         pushing     p = {0};
         async_reader *end;
         async_pool   *pool = pool_of(2);
+        pool->left_alone = true;
         channel_of(&p.writer, &end, 0, NULL);
         async_reader *inside = TASK(pool, .source = range_of(0, 1), .each = push_inside,
                                     .context = &p);

@@ -1,5 +1,6 @@
 /* pool_shapes.c: a pool with its worker threads, whole, from its making to its end. */
 #include "model.h"
+#include "pool.h"
 
 #include <async/async.h>
 
@@ -33,6 +34,7 @@ static void life_of(unsigned workers)
 {
     async_pool *pool;
     EXPECT(async_pool_create(&pool, workers, NULL) == ASYNC_OK);
+    pool->left_alone = true;
     async_reader *reader = task_of(pool);
     read_two(reader);
     async_reader_release(reader);
@@ -59,6 +61,7 @@ static void shrinking(unsigned thread)
 {
     (void)thread;
     EXPECT(async_pool_create(&shared_pool, 1, NULL) == ASYNC_OK);
+    shared_pool->left_alone = true;
     shared_reader = task_of(shared_pool);
     uint64_t item;
     size_t   got;

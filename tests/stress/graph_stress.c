@@ -6,6 +6,7 @@
  * size changes while they work. What nobody takes is read, to the end, by a thread each, in random
  * ways, deadlines among them. The items of all sources and writers are different: in the end each
  * of them has been read exactly once, and no task is left. */
+#include "pool.h"
 #include "stress.h"
 
 #include <stdlib.h>
@@ -148,6 +149,7 @@ static void make(graph *g, dice *d)
     for (unsigned i = 0; i < g->pool_count; i++) {
         async_pool_options options = {.readers_help = one_in(d, 3)};
         MUST_STATUS(async_pool_create(&g->pools[i], roll(d, g->most + 1), &options), ASYNC_OK);
+        g->pools[i]->left_alone = true;
     }
     g->size = 3 + roll(d, NODES - 3);
     for (unsigned i = 0; i < g->size; i++) {

@@ -5,6 +5,7 @@
  * was woken for is a hang. The reads come at random moments around the end of a worker's search,
  * when a job can fall between the one who stops looking and the one who thinks that somebody
  * looks. */
+#include "pool.h"
 #include "stress.h"
 
 #include <sched.h>
@@ -69,6 +70,7 @@ static void play(stress *s)
 
     async_pool *pool;
     MUST_STATUS(async_pool_create(&pool, workers, NULL), ASYNC_OK);
+    pool->left_alone = true;
     for (unsigned i = 0; i < m.guests; i++) {
         guests[i] = (guest){.dice = {s->seed + i}, .meeting = &m};
         async_source       source = async_source_range(0, MEETINGS);
