@@ -96,6 +96,8 @@ TestEachSize(M, M12_a_pool_that_is_being_destroyed)
     CHECK_STATUS(async_pool_destroy(pool, ASYNC_DROP), ASYNC_CLOSED);
     CHECK_STATUS(async_pool_cancel(pool), ASYNC_CLOSED);
     CHECK_STATUS(async_pool_set_size(pool, n + 1), ASYNC_CLOSED);
+    CHECK_STATUS(async_trace_start(pool, 0), ASYNC_CLOSED);
+    CHECK_STATUS(async_trace_stop(pool), ASYNC_OK);
     CHECK_STATUS(async_pool_add_task(pool, &added,
                                      &(async_task_options){
                                          .input = input, .context = &q, .release = probe_release}),

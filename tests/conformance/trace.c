@@ -1,295 +1,10 @@
-/* trace.c: the recorder, rows T1 to T5. */
-#include "expect.h"
+/* trace.c: the recorder: when it records, what a chunk waited for, who slept, wrong calls: rows T3
+ * to T5. */
+#include "traces.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-enum { EVENTS_MAX = 20000 };
-
-static async_trace_event events[EVENTS_MAX];
-
-/* All that there is, and what was lost. */
-static size_t read_events(async_pool *pool, uint64_t *lost)
-{
-    size_t got = 0;
-    CHECK_STATUS(async_trace_read(pool, events, EVENTS_MAX, &got, lost), ASYNC_OK);
-    return got;
-}
-
-static uint64_t number_of(async_reader *reader)
-{
-    return async_task_number(async_reader_task(reader));
-}
-
-static int by_sequence(const void *left, const void *right)
-{
-    const async_trace_event *a = left, *b = right;
-    return (a->sequence > b->sequence) - (a->sequence < b->sequence);
-}
-
-static int by_lane(const void *left, const void *right)
-{
-    const async_trace_event *a = left, *b = right;
-    if (a->lane != b->lane) { return a->lane > b->lane ? 1 : -1; }
-    if (a->start != b->start) { return a->start > b->start ? 1 : -1; }
-    return (a->end < b->end) - (a->end > b->end);
-}
-
-/* The events of a kind of one task, behind each other; in the order of their positions. */
-static size_t events_of(async_trace_event *to, size_t count, async_trace_kind kind, uint64_t task)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].kind == kind && events[i].task == task) { to[found++] = events[i]; }
-    }
-    qsort(to, found, sizeof *to, by_sequence);
-    return found;
-}
-
-/* What holds for all events, whatever they record; they are sorted by lane afterwards. */
-static void check_events(size_t count, unsigned workers, uint64_t from)
-{
-    for (size_t i = 0; i < count; i++) {
-        const async_trace_event *e = &events[i];
-        CHECK(e->start >= from && e->start <= e->end && e->end <= now_ns());
-        CHECK(i == 0 || events[i - 1].start <= e->start);
-        CHECK(e->worker < workers || e->worker == ASYNC_TRACE_CLIENT);
-        CHECK(e->kind <= ASYNC_TRACE_PARK && e->waited_for <= ASYNC_TRACE_WINDOW);
-        CHECK((e->task != 0) == (e->kind <= ASYNC_TRACE_DRAW));
-        CHECK_EQ(e->reserved, 0);
-    }
-    qsort(events, count, sizeof *events, by_lane);
-    for (size_t i = 1; i < count; i++) { /* behind the one before, or inside it */
-        const async_trace_event *a = &events[i - 1], *b = &events[i];
-        CHECK(a->lane != b->lane || b->start >= a->end || b->end <= a->end);
-    }
-}
-
-/* The task's chunks are as many as it says, and cover its input once. */
-static void check_task(size_t count, async_reader *reader, uint64_t drawn)
-{
-    static async_trace_event chunks[EVENTS_MAX];
-    size_t                   n = events_of(chunks, count, ASYNC_TRACE_CHUNK, number_of(reader));
-    async_task_stats         stats = counts_of(reader);
-    uint64_t                 at = 0, out = 0;
-    CHECK_EQ(n, stats.chunks);
-    for (size_t i = 0; i < n; i++) {
-        CHECK_EQ(chunks[i].sequence, at);
-        CHECK(chunks[i].items_in > 0);
-        at += chunks[i].items_in;
-        out += chunks[i].items_out;
-    }
-    CHECK_EQ(at, stats.items_in);
-    CHECK_EQ(out, stats.items_out);
-    size_t   draws = events_of(chunks, count, ASYNC_TRACE_DRAW, number_of(reader));
-    uint64_t got = 0;
-    for (size_t i = 0; i < draws; i++) { /* one at a time, in the order of the stream */
-        CHECK(i == 0 || chunks[i].start >= chunks[i - 1].end);
-        CHECK_EQ(chunks[i].sequence, got);
-        CHECK_EQ(chunks[i].items_in, 0);
-        got += chunks[i].items_out;
-    }
-    CHECK_EQ(got, drawn);
-}
-
-static void trace_start(async_pool *pool, size_t size)
-{
-    CHECK_STATUS(async_trace_start(pool, size), ASYNC_OK);
-}
-
-/* T1: each chunk and each draw has its event, and the positions cover each stream once: tasks that
- * run as one, tasks that do not, filters, and more than one call's worth for a block of outputs. */
-TestEachSize(T, T1_every_chunk)
-{
-    static numbers source;
-    source = (numbers){.end = 5000};
-    uint64_t      from = now_ns(), lost = 1;
-    async_pool   *pool = pool_of(n);
-    async_reader *a = TASK(pool, .source = from_numbers(&source), .each = each_add_one,
-                           .max_chunksize = 7);
-    async_reader *b = TASK(pool, .input = a, .batch = batch_twice, .max_chunksize = 7);
-    async_reader *c = TASK(pool, .input = b, .emit = emit_even, .max_chunksize = 10);
-    async_reader *d = TASK(pool, .input = c, .emit = emit_pair, .max_chunksize = 100,
-                           .max_parallel = 1);
-    async_reader *e = TASK(pool, .input = d, .max_chunksize = 33);
-    CHECK(number_of(a) < number_of(b) && number_of(b) < number_of(c));
-    trace_start(pool, 0);
-    size_t    items = 0;
-    uint64_t *all = read_rest(e, &items);
-    CHECK_EQ(items, 10000);
-    async_free(all);
-    CHECK_STATUS(async_trace_stop(pool), ASYNC_OK);
-    size_t count = read_events(pool, &lost);
-    CHECK_EQ(lost, 0);
-    check_events(count, n, from);
-    check_task(count, a, 5000);
-    check_task(count, b, 0);
-    check_task(count, c, 0);
-    check_task(count, d, 0);
-    check_task(count, e, 0);
-    for (size_t i = 0; n == 0 && i < count; i++) { CHECK_EQ(events[i].worker, ASYNC_TRACE_CLIENT); }
-    CHECK_EQ(read_events(pool, NULL), 0);
-    async_reader_release(a);
-    async_reader_release(b);
-    async_reader_release(c);
-    async_reader_release(d);
-    async_reader_release(e);
-    pool_end(pool);
-}
-
-/* T1: outputs that fill many blocks in one run are counted to the chunk that made them. */
-TestEachSize(T, T1_outputs_in_many_blocks)
-{
-    async_pool   *pool = pool_of(n);
-    uint64_t      lost;
-    async_reader *a = TASK(pool, .source = range_of(0, 60000), .emit = emit_pair,
-                           .max_chunksize = 5000);
-    trace_start(pool, 0);
-    size_t    items = 0;
-    uint64_t *all = read_rest(a, &items);
-    CHECK_EQ(items, 120000);
-    async_free(all);
-    size_t count = read_events(pool, &lost);
-    check_task(count, a, 0);
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].kind == ASYNC_TRACE_CHUNK) {
-            CHECK_EQ(events[i].items_out, 2 * events[i].items_in);
-        }
-    }
-    async_reader_release(a);
-    pool_end(pool);
-}
-
-/* T1: for_each's sink is a task of its own, that the client has no handle of. */
-static int count_items(const void *items, size_t count, void *context)
-{
-    (void)items;
-    *(uint64_t *)context += count;
-    return ASYNC_CONTINUE;
-}
-
-TestEachSize(T, T1_the_sink_of_for_each)
-{
-    async_pool   *pool = pool_of(n);
-    uint64_t      seen = 0, in = 0, lost;
-    async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_twice,
-                           .max_chunksize = 10);
-    trace_start(pool, 0);
-    CHECK_STATUS(async_reader_for_each(a, count_items, &seen, async_forever()), ASYNC_OK);
-    CHECK_EQ(seen, 1000);
-    size_t count = read_events(pool, &lost);
-    check_task(count, a, 0);
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].kind == ASYNC_TRACE_CHUNK && events[i].task != number_of(a)) {
-            CHECK(events[i].task > number_of(a));
-            CHECK_EQ(events[i].items_out, 0);
-            in += events[i].items_in;
-        }
-    }
-    CHECK_EQ(in, 1000);
-    async_reader_release(a);
-    pool_end(pool);
-}
-
-/* T1: a chunk that fails is there with what it read and made. */
-TestEachSize(T, T1_a_failing_chunk)
-{
-    static probe p;
-    memset(&p, 0, sizeof p);
-    p.fail_value = 25;
-    p.code = 7;
-    uint64_t      items[100], lost;
-    async_pool   *pool = pool_of(n);
-    async_reader *a = TASK(pool, .source = range_of(0, 100), .each = each_twice, .context = &p,
-                           .max_chunksize = 10, .max_parallel = 1);
-    trace_start(pool, 0);
-    CHECK_READ(a, items, 100, async_forever(), ASYNC_FAILED, 25);
-    static async_trace_event chunks[EVENTS_MAX];
-    size_t                   count = read_events(pool, &lost);
-    count = events_of(chunks, count, ASYNC_TRACE_CHUNK, number_of(a));
-    CHECK_EQ(count, 3);
-    CHECK_EQ(chunks[2].sequence, 20);
-    CHECK_EQ(chunks[2].items_in, 6);
-    CHECK_EQ(chunks[2].items_out, 5);
-    async_reader_release(a);
-    pool_end(pool);
-}
-
-/* T1: what a function that reads does meanwhile lies inside its chunk, in the same lane. */
-static int read_inside(const void *in, void *out, void *context)
-{
-    (void)in;
-    return async_reader_read(context, out, 1, NULL, async_forever()) == ASYNC_OK ? 0 : 1;
-}
-
-TestEachSize(T, T1_work_inside_a_function)
-{
-    async_pool   *pool = pool_of(n), *other = pool_of(0);
-    uint64_t      items[20], from = now_ns(), lost;
-    async_reader *inner = TASK(other, .source = range_of(0, 20), .each = each_twice,
-                               .max_chunksize = 1);
-    async_reader *outer = TASK(pool, .source = range_of(0, 20), .each = read_inside,
-                               .context = inner, .max_chunksize = 1, .max_parallel = 1);
-    trace_start(pool, 0);
-    trace_start(other, 0);
-    CHECK_READ(outer, items, 20, async_forever(), ASYNC_OK, 20);
-    size_t count = read_events(other, &lost);
-    check_events(count, 0, from); /* no workers of its own: all are other threads */
-    check_task(count, inner, 0);
-    count = read_events(pool, &lost);
-    check_events(count, n, from);
-    check_task(count, outer, 0);
-    async_reader_release(inner);
-    async_reader_release(outer);
-    pool_end(pool);
-    pool_end(other);
-}
-
-/* T2: a full ring keeps the newest, as many as were asked for, and the others are counted. */
-Test(T, T2_the_newest_are_kept, .timeout = 30)
-{
-    async_pool   *pool = pool_of(0);
-    uint64_t      items[100], lost = 0;
-    async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_twice,
-                           .max_chunksize = 1);
-    for (size_t size = 1; size < 12; size++) {
-        trace_start(pool, size);
-        CHECK_READ(a, items, 30, async_forever(), ASYNC_OK, 30);
-        size_t count = read_events(pool, &lost);
-        CHECK_EQ(count, size);
-        CHECK_EQ(lost, 30 - size);
-        for (size_t i = 1; i < count; i++) {
-            CHECK_EQ(events[i].sequence, events[i - 1].sequence + 1);
-        }
-        /* Those that are read make room for others, and what was lost stays counted. */
-        CHECK_READ(a, items, size, async_forever(), ASYNC_OK, size);
-        CHECK_EQ(read_events(pool, &lost), size);
-        CHECK_EQ(lost, 30 - size);
-    }
-    async_reader_release(a);
-    pool_end(pool);
-}
-
-/* T2: events may be read a few at a time; each comes once, whichever lane it is in. */
-TestEachSize(T, T2_a_few_at_a_time)
-{
-    async_pool   *pool = pool_of(n);
-    uint64_t      items[100], lost = 0;
-    async_reader *a = TASK(pool, .source = range_of(0, 100), .each = each_twice,
-                           .max_chunksize = 1);
-    trace_start(pool, 0);
-    CHECK_READ(a, items, 100, async_forever(), ASYNC_OK, 100);
-    CHECK_STATUS(async_trace_stop(pool), ASYNC_OK);
-    size_t count = 0, got;
-    do {
-        CHECK_STATUS(async_trace_read(pool, events + count, 3, &got, &lost), ASYNC_OK);
-        CHECK_LE(got, 3);
-        count += got;
-    } while (got > 0);
-    check_task(count, a, 0);
-    async_reader_release(a);
-    pool_end(pool);
-}
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* T3: nothing is recorded before a start and after a stop; a start begins anew; what was recorded
  * stays until then; the number of workers may change meanwhile. */
@@ -329,6 +44,91 @@ TestEachSize(T, T3_start_and_stop)
     }
     async_reader_release(a);
     pool_end(pool);
+}
+
+/* The number of the first thing that was not as it must be; 0: none. */
+#define STEP(number, condition)                                                                    \
+    do {                                                                                           \
+        if (!(condition)) { _exit(number); }                                                       \
+    } while (0)
+
+/* In the child of a fork: `recorded` events are there, nothing is recorded; but anew it can be. */
+static void use_in_child(async_pool *pool, size_t recorded)
+{
+    size_t        got = 0;
+    uint64_t      items[20], lost = 7;
+    async_pool   *fresh = pool_of(0);
+    async_reader *r = TASK(fresh, .source = range_of(0, 100), .each = each_twice,
+                           .max_chunksize = 5);
+    STEP(1, async_trace_read(pool, events, EVENTS_MAX, &got, &lost) == ASYNC_OK && lost == 0);
+    STEP(2, got >= recorded);
+    STEP(3, async_trace_start(fresh, 0) == ASYNC_OK && async_trace_start(pool, 0) == ASYNC_OK);
+    STEP(4, async_reader_read(r, items, 20, NULL, async_forever()) == ASYNC_OK);
+    STEP(5, async_trace_read(fresh, events, EVENTS_MAX, &got, &lost) == ASYNC_OK && got == 4);
+    async_reader_release(r);
+    STEP(6, async_pool_destroy(fresh, ASYNC_DRAIN) == ASYNC_OK);
+}
+
+static bool child_is_well(pid_t child)
+{
+    int status = 0;
+    CHECK(UNTIL(3 * SOON, waitpid(child, &status, WNOHANG) == child));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* T3: in the child of a fork the recorder is off, and can be used again. */
+TestEachSize(T, T3_the_child_of_a_fork)
+{
+    async_pool   *pool = pool_of(n);
+    uint64_t      items[100], lost;
+    async_reader *a = TASK(pool, .source = range_of(0, 1000), .each = each_twice,
+                           .max_chunksize = 5);
+    trace_start(pool, 0);
+    CHECK_READ(a, items, 100, async_forever(), ASYNC_OK, 100);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        use_in_child(pool, 20);
+        _exit(0);
+    }
+    CHECK(child_is_well(child));
+    CHECK_READ(a, items, 100, async_forever(), ASYNC_OK, 100);
+    size_t count = read_events(pool, &lost);
+    check_task(count, a, 0); /* the parent has gone on */
+    async_reader_release(a);
+    pool_end(pool);
+}
+
+typedef struct forking {
+    async_pool *pool;
+    pid_t       child;
+} forking;
+
+/* At item 7, two chunks of 3 lie behind it; the child ends inside. */
+static int fork_inside(const void *in, void *out, void *context)
+{
+    forking *f = context;
+    *(uint64_t *)out = *(const uint64_t *)in;
+    if (*(const uint64_t *)in == 7 && (f->child = fork()) == 0) {
+        use_in_child(f->pool, 2);
+        _exit(0);
+    }
+    return 0;
+}
+
+TestEachSize(T, T3_a_fork_in_a_recorded_function)
+{
+    uint64_t      items[20], lost;
+    forking       f = {.pool = pool_of(n)};
+    async_reader *a = TASK(f.pool, .source = range_of(0, 1000), .each = fork_inside, .context = &f,
+                           .max_chunksize = 3, .max_parallel = 1);
+    trace_start(f.pool, 0);
+    CHECK_READ(a, items, 20, async_forever(), ASYNC_OK, 20);
+    CHECK(f.child > 0 && child_is_well(f.child));
+    size_t count = read_events(f.pool, &lost);
+    check_task(count, a, 0);
+    async_reader_release(a);
+    pool_end(f.pool);
 }
 
 /* The reasons that the chunks of a task waited for. */

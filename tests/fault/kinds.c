@@ -258,11 +258,38 @@ static void run_compressor(trial *t)
     trial_all_read(t, 20);
 }
 
+/* Recorded: what there was no memory for is counted, and what is recorded was done. */
+static void run_recorded(trial *t)
+{
+    uint64_t      items[50];
+    async_source  source = async_source_range(0, 200);
+    async_pool   *pool = trial_pool(t, NULL);
+    async_reader *r = ADD(t, pool, .source = &source, .each = trial_copy_each, .context = t,
+                          .max_chunksize = 16, .discard = trial_discard);
+    for (unsigned i = 0; r != NULL && i < 4; i++) {
+        static async_trace_event events[300];
+        size_t                   got = 0, chunks = 0;
+        uint64_t                 lost = 0;
+        TRY(t, ASYNC_OK, async_trace_start(pool, 100 + i));
+        trial_read(t, r, items, 50, ASYNC_OK, 50);
+        EXPECT(t, async_trace_stop(pool) == ASYNC_OK);
+        EXPECT(t, async_trace_read(pool, events, 300, &got, &lost) == ASYNC_OK);
+        for (size_t at = 0; at < got; at++) {
+            EXPECT(t, events[at].kind <= ASYNC_TRACE_PARK && events[at].start <= events[at].end);
+            if (events[at].kind == ASYNC_TRACE_CHUNK) { chunks++; }
+        }
+        EXPECT(t, chunks <= 4 && chunks + lost >= 4);
+    }
+    SURELY(async_reader_release(r));
+    trial_end(t, pool, ASYNC_DRAIN);
+    trial_all_read(t, 200);
+}
+
 const trial_kind pipeline_kinds[] = {
-    {"map", run_map},       {"singles", run_singles},
-    {"chain", run_chain},   {"strand", run_strand},
-    {"filter", run_filter}, {"ordered", run_ordered},
-    {"serial", run_serial}, {"read_all", run_read_all},
-    {"borrow", run_borrow}, {"compressor", run_compressor},
-    {NULL, NULL},
+    {"map", run_map},           {"singles", run_singles},
+    {"chain", run_chain},       {"strand", run_strand},
+    {"filter", run_filter},     {"ordered", run_ordered},
+    {"serial", run_serial},     {"read_all", run_read_all},
+    {"borrow", run_borrow},     {"compressor", run_compressor},
+    {"recorded", run_recorded}, {NULL, NULL},
 };

@@ -1,7 +1,8 @@
 /* churn_stress.c [seconds] [threads] [seed]: everything changes while everything runs.
  *
  * Each round makes two pools and a few tasks and channels; `threads` threads then read, write, add
- * tasks and inputs, cancel, remove, release, close and change the size of the pools, at random.
+ * tasks and inputs, cancel, remove, release, close, record and change the size of the pools, at
+ * random.
  * Every item bears the number of the task or channel that made it: at the end each was read or
  * discarded, once; no task is left; every context was released once. */
 #include "stress.h"
@@ -289,6 +290,28 @@ static async_reader *any_reader(dice *d)
     return reader;
 }
 
+/* The recorders, too, are started, stopped and read by all. */
+static void record(dice *d)
+{
+    async_pool       *pool = pools[roll(d, POOLS)];
+    async_trace_event events[100];
+    size_t            got = 0;
+    switch (roll(d, 8)) {
+    case 0:
+        MUST_STATUS(async_trace_start(pool, PICK(d, 0, 1, 30, 1000)), ASYNC_OK);
+        break;
+    case 1:
+        MUST_STATUS(async_trace_stop(pool), ASYNC_OK);
+        break;
+    default:
+        MUST_STATUS(async_trace_read(pool, events, 100, &got, NULL), ASYNC_OK);
+        for (size_t i = 0; i < got; i++) {
+            MUST(events[i].start <= events[i].end && events[i].kind <= ASYNC_TRACE_PARK);
+            MUST(events[i].items_in <= MADE_MAX && events[i].items_out <= 2 * MADE_MAX);
+        }
+    }
+}
+
 static void touch(player *p, async_reader *reader)
 {
     dice        *d = &p->dice;
@@ -331,6 +354,9 @@ static void touch(player *p, async_reader *reader)
             async_task_stats stats;
             MUST_STATUS(async_task_counts(task, &stats), ASYNC_OK);
         }
+        break;
+    case 7:
+        record(d);
         break;
     default:
         read_some(p, reader);
