@@ -98,8 +98,13 @@ static bool is_dash(const char *path) { return path != NULL && strcmp(path, "-")
 static void tell(const struct options *options, const struct results *r)
 {
     /* Standard output may be taken by a file. */
-    bool  taken = is_dash(options->json) || is_dash(options->csv) || is_dash(options->html);
-    FILE *out = taken ? stderr : stdout;
+    bool   taken = is_dash(options->json) || is_dash(options->csv) || is_dash(options->html);
+    FILE  *out = taken ? stderr : stdout;
+    size_t chunk, workers;
+    if (!results_best(r, &chunk, &workers)) {
+        words_write(out, r);
+        return;
+    }
     fprintf(out, "%s: %s\n%s%s; %u CPU%s; %zu round%s\n\n", r->workload, r->summary, r->machine,
             r->pinned ? ", pinned" : "", r->cpus, r->cpus == 1 ? "" : "s", r->reference_count,
             r->reference_count == 1 ? "" : "s");

@@ -28,7 +28,6 @@ enum {
 /* clang-format off */
 static const struct argp_option accepted[] = {
     {NULL, 0, NULL, 0, "What is run:", 1},
-    {"list", 'l', NULL, 0, "name the built-in workloads", 0},
     {"items", 'n', "N", 0, "items of one run (by default the workload's own number)", 0},
     {"workers", 'w', "LIST", 0,
      "worker counts, such as 1,2,4-6; 0: the main thread works "
@@ -49,6 +48,7 @@ static const struct argp_option accepted[] = {
     {"svg", KEY_SVG, "FOLDER", 0, "the plots, a file each", 0},
     {"quiet", 'q', NULL, 0, "no progress bar", 0},
     {NULL, 0, NULL, 0, "Other things to do:", 3},
+    {"list", 'l', NULL, 0, "name the built-in workloads", 0},
     {"compare", KEY_COMPARE, "A.json", 0, "say what changed from A.json to B.json beyond noise", 0},
     {"version", 'V', NULL, 0, "give the version", -1},
     {0}};

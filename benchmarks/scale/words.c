@@ -223,12 +223,12 @@ static void prediction_words(FILE *out, const struct curve *curve)
 void words_write(FILE *out, const struct results *r)
 {
     size_t c, w;
-    if (r->interrupted)
-        fputs("Interrupted: these are the rounds that were complete, or nearly.\n", out);
     if (!results_best(r, &c, &w)) {
         fputs("Nothing was measured.\n", out);
         return;
     }
+    if (r->interrupted)
+        fputs("Interrupted: these are the rounds that were complete, or nearly.\n", out);
     const struct point *best = results_point(r, c, w), *wide = widest(r, c);
     best_words(out, r, best);
     if (wide != NULL && wide->speedup.middle > 0) {
