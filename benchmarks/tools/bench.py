@@ -78,7 +78,8 @@ def arguments():
     parser.add_argument("--json", metavar="FILE", help="everything, every run's speed too, to FILE "
                         "(default: bench.json in BUILD_DIR)")
     parser.add_argument("--markdown", metavar="FILE", help=f"write the tables between {report.BEGIN} and {report.END} of "
-                        "FILE, or to standard output for -")
+                        "FILE, with plots in a folder of its name beside it; or to standard output for -")
+    parser.add_argument("--from-json", metavar="FILE", help="measure nothing: print, and write, what an earlier run found")
     parser.add_argument("--scratch", metavar="DIR", help="for texts and outputs (default: in BUILD_DIR)")
     args = parser.parse_intermixed_args()
     unknown = set(args.workloads) - set(WORKLOADS)
@@ -106,8 +107,35 @@ def warn(args, before):
               file=sys.stderr)
 
 
+def again(args):
+    with open(args.from_json, encoding="utf-8") as file:
+        found = json.load(file)
+    print("\n".join([f"{key}: {value}" for key, value in found["facts"].items()] + ["", report.line(report.HEADS)]
+                    + [report.text(row, args.verbose) for row in found["rows"]]))
+    if args.markdown:
+        args.json = args.from_json
+        write_page(args, found["rows"], found["facts"])
+
+
+def write_page(args, rows, known):
+    """The tables; and for a file, the plots in a folder of the same name beside it."""
+    pictures = []
+    if args.markdown != "-":
+        folder = os.path.splitext(args.markdown)[0]
+        try:
+            plots = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plots.py")
+            made = json.loads(run(["/usr/bin/python3", plots, args.json, folder], 120))
+            pictures = [(workload, alt, f"{os.path.basename(folder)}/{name}") for workload, alt, name in made]
+        except (Failure, ValueError) as failure:
+            print(f"warning: no plots: {failure}", file=sys.stderr)
+    report.write_markdown(args.markdown, report.markdown(rows, known, pictures))
+
+
 def main():
     args = arguments()
+    if args.from_json:
+        again(args)
+        return
     before = machine.busy()
     warn(args, before)
     known = machine.facts(args)
@@ -134,7 +162,7 @@ def main():
                    "rows": bench.rows}, file, indent=1, ensure_ascii=False)
         file.write("\n")
     if args.markdown:
-        report.write_markdown(args.markdown, report.markdown(bench.rows, known))
+        write_page(args, bench.rows, known)
 
 
 if __name__ == "__main__":

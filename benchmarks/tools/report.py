@@ -5,7 +5,7 @@ import sys
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 HEADS = ["figure", "async", "best peer", "", "ratio", "spread", "±", "target", "holds"]
-WIDTHS = [58, 11, 24, 11, 7, 6, 5, 9, 5]
+WIDTHS = [66, 11, 24, 11, 7, 6, 5, 9, 5]
 
 
 def number(value):
@@ -84,13 +84,15 @@ def table(rows):
 
 def markdown(rows, facts, pictures=()):
     lines = [f"{key}: {value}  " for key, value in facts.items()]
+    lines += ["", *(f"![{alt}]({path})" for name, alt, path in pictures if name == "all")]
     workloads = list(dict.fromkeys(row["workload"] for row in rows))
     for workload in workloads:
         mine = [row for row in rows if row["workload"] == workload]
         lines += ["", f"### {workload}", ""] + table(mine)
         noted = [f"- {row['figure']}: {note}" for row in mine for note in notes(row)]
-        lines += ["", *noted] if noted else []
-        lines += ["", *(f"![{alt}]({path})" for name, alt, path in pictures if name == workload)]
+        mine_pictures = [f"![{alt}]({path})" for name, alt, path in pictures if name == workload]
+        for more in (noted, mine_pictures):
+            lines += ["", *more] if more else []
     lines += ["", "### Every peer", "",
               "Ours in the peer's speed (or, in rows of times, its time), with the configuration that was each "
               "side's best.", "", "| figure | side | ratio | configuration |", "|---|---|---:|---|"]

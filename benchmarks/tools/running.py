@@ -94,7 +94,8 @@ class Runner:
 
     def __init__(self, folder, rounds, seconds, quick):
         self.folder, self.rounds, self.seconds, self.quick = folder, rounds, seconds, quick
-        self.known = {}               # calibrated entries: key → (name, speed, failures)
+        self.timeout = 10 if quick else 40   # of one process
+        self.known = {}               # calibrated entries: key → (name, speed, sweep)
 
     def path(self, program):
         return os.path.join(self.folder, program)
@@ -108,16 +109,15 @@ class Runner:
             command.append(f"--items={items}")
         return command
 
-    def execute(self, entry, pattern, seconds, items, timeout):
+    def execute(self, entry, pattern, seconds, items):
         if not os.path.exists(self.path(entry.program)):
             raise Failure(f"{entry.program} is not built")
         environment = {**os.environ, **entry.environment} if entry.environment else None
-        return results(run(self.command(entry, pattern, seconds, items), timeout, environment))
+        return results(run(self.command(entry, pattern, seconds, items), self.timeout, environment))
 
     def once(self, entry, name, seconds, items):
         """One run of one benchmark, in a process of its own."""
-        timeout = 20 if self.quick else 60
-        found = self.execute(entry, f"^{re.escape(name)}$", seconds, items, timeout)
+        found = self.execute(entry, f"^{re.escape(name)}$", seconds, items)
         if name not in found:
             raise Failure(f"{entry.program} has no benchmark {name}")
         if "error_message" in found[name]:
@@ -135,15 +135,15 @@ class Runner:
         return max(usual // 64, wanted) // 1024 * 1024 or 1024
 
     def calibrate(self, entry):
-        """(the fastest benchmark of an entry, its speed): all in one process in few items, twice, then the
-        fastest of them again."""
+        """(the fastest benchmark of an entry, its speed, the speeds of all): all in one process with few items,
+        twice, then the fastest of them again."""
         key = entry.key()
         if key in self.known:
             return self.known[key]
         items = USUAL.get(entry.workload(), (0, 0))[1]
         seen, errors = {}, {}
         for _ in range(2):
-            for name, result in self.execute(entry, entry.pattern, 0.002, items, 20 if self.quick else 60).items():
+            for name, result in self.execute(entry, entry.pattern, 0.002, items).items():
                 if "error_message" in result:
                     errors[name] = result["error_message"]
                 else:
@@ -162,7 +162,7 @@ class Runner:
                 speeds[name].append(self.once(entry, name, self.seconds / 2, self.items_for(entry, seen[name]))
                                     ["items_per_second"])
         winner = max(finalists, key=lambda n: stats.median(speeds[n]))
-        self.known[key] = winner, stats.median(speeds[winner])
+        self.known[key] = winner, stats.median(speeds[winner]), seen
         return self.known[key]
 
     def contest(self, entries, figures):
@@ -172,7 +172,7 @@ class Runner:
         for entry in entries:
             state = states[entry.label] = {"entry": entry, "samples": [], "again": []}
             try:
-                state["config"], state["calibrated"] = self.calibrate(entry)
+                state["config"], state["calibrated"], state["sweep"] = self.calibrate(entry)
                 state["items"] = self.items_for(entry, state["calibrated"])
             except Failure as failure:
                 state["failure"] = str(failure)

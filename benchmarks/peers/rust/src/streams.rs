@@ -1,4 +1,5 @@
-//! power, chain and token: rayon's bridge from an iterator that one thread at a time draws from; and
+//! power, chain and token: rayon's bridge from an iterator that one thread at a time draws from, the
+//! results collected for the thread that sums them; and
 //! crossbeam's bounded channels, as a farm of as many workers as CPUs or with a thread for each stage.
 
 use crate::kernels::{self, Stage};
@@ -71,15 +72,16 @@ fn draw(item: u64) -> u64 {
 
 fn bridge(shape: Shape, pool: &rayon::ThreadPool) -> u64 {
     thread_local!(static BUFFER: RefCell<Vec<u64>> = RefCell::new(Vec::new()));
-    pool.install(|| {
+    let results: Vec<u64> = pool.install(|| {
         if shape.workload == "token" {
-            return (0..shape.items).map(draw).par_bridge().map(|item| shape.one_by_one(item)).sum();
+            return (0..shape.items).map(draw).par_bridge().map(|item| shape.one_by_one(item)).collect();
         }
         (0..shape.chunks())
             .par_bridge()
             .map(|index| BUFFER.with(|buffer| shape.all_stages(index, &mut buffer.borrow_mut())))
-            .sum()
-    })
+            .collect()
+    });
+    results.into_iter().fold(0, u64::wrapping_add)
 }
 
 fn farm(shape: Shape, cpus: usize) -> u64 {
