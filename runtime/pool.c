@@ -96,6 +96,7 @@ static void add_counts(async_pool_stats *sum, const struct worker *worker)
     uint64_t since = load_relaxed(&worker->asleep_since); /* relaxed (all): statistics */
     sum->steals += load_relaxed(&worker->steals);
     sum->parks += load_relaxed(&worker->parks);
+    sum->wakes += load_relaxed(&worker->wakes);
     sum->asleep_ns += load_relaxed(&worker->asleep_ns);
     if (since != 0) { sum->asleep_ns += os_now_ns() - since; }
 }
@@ -111,7 +112,6 @@ async_status async_pool_counts(async_pool *pool, async_pool_stats *out)
     }
     out->threads = pool->threads;
     os_mutex_unlock(&pool->mutex);
-    out->wakes = load_relaxed(&pool->wakes); /* relaxed: a statistic */
     return ASYNC_OK;
 }
 

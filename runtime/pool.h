@@ -32,7 +32,7 @@ struct worker {
     struct rng rng;
     unsigned   ticks;
     /* Statistics, written by the thread alone. */
-    shared_u64         steals, parks, asleep_ns;
+    shared_u64         steals, parks, wakes, asleep_ns;
     shared_u64         asleep_since; /* 0: it is awake */
     struct trace_lane *lane;         /* that it records into; NULL: none yet */
 };
@@ -60,8 +60,7 @@ struct async_pool {
     shared_u32         starved;  /* moves when memory ran out */
     struct event       progress; /* a run has ended while the pool is being drained */
     struct trace       trace;
-    shared_u64         wakes; /* of sleeping workers, one at a time, for jobs */
-    async_pool_stats   past;  /* of workers that have ended; under the mutex */
+    async_pool_stats   past; /* of workers that have ended; under the mutex */
 
     alignas(FALSE_SHARING) shared_u32 size;
     shared_u32            tracing; /* runs are recorded: the number of the start; 0: they are not */

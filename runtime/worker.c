@@ -50,14 +50,6 @@ static bool searched(const struct async_pool *pool)
     return (int64_t)(os_now_ns() - load_relaxed(&pool->search_began)) < SEARCH_NS;
 }
 
-/* True: somebody slept. */
-static bool wake_one(struct async_pool *pool)
-{
-    if (!event_notify(&pool->idle, 1)) { return false; }
-    add_relaxed(&pool->wakes, 1); /* relaxed: a statistic */
-    return true;
-}
-
 /* A task has one job at a time, so a list of jobs needs no memory. */
 static void overflow(struct async_pool *pool, struct async_task *task)
 {
@@ -96,7 +88,7 @@ void pool_push(struct async_pool *pool, struct async_task *task)
     STEP("pool_push: fenced");
     if (load_relaxed(&pool->idle.waiters) != 0 && !searched(pool)) { /* relaxed: S1 */
         STEP("pool_push: waking");
-        wake_one(pool);
+        event_notify(&pool->idle, 1);
     }
 }
 
@@ -191,7 +183,7 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
     if (task != NULL && last) { fence_seq_cst(); } /* S9 <-> S1 */
     /* relaxed: event_notify looks again */
     if (task != NULL && last && load_relaxed(&pool->idle.waiters) != 0 && work_visible(pool)) {
-        wake_one(pool);
+        event_notify(&pool->idle, 1);
     }
     return task;
 }
@@ -200,9 +192,10 @@ static void sleep_until_called(struct async_pool *pool, struct worker *worker, u
 {
     uint64_t since = os_now_ns();
     store_relaxed(&worker->asleep_since, since); /* relaxed (both): statistics */
+    count(&worker->parks, 1);
     event_wait(&pool->idle, key, OS_NEVER);
     store_relaxed(&worker->asleep_since, 0);
-    count(&worker->parks, 1);
+    count(&worker->wakes, 1);
     count(&worker->asleep_ns, os_now_ns() - since);
     /* relaxed: an event more or less */
     if (unlikely(load_relaxed(&pool->tracing) != 0)) {
@@ -294,7 +287,7 @@ static void run_worker(void *argument)
             worker->slot = NULL; /* what is pushed from here on goes to the injector */
             empty_slot(left);
             /* A job that was left to this worker as the one that searches, or that was woken. */
-            if (work_visible(pool)) { wake_one(pool); }
+            if (work_visible(pool)) { event_notify(&pool->idle, 1); }
         }
         os_mutex_lock(&pool->mutex);
         if (left != NULL) {
@@ -429,7 +422,7 @@ bool pool_look_after(struct async_pool *pool)
     if (pool->left_alone) { return false; }
     /* relaxed: a look; event_notify has another one */
     if (load_relaxed(&pool->idle.waiters) == 0 || !work_visible(pool)) { return false; }
-    return wake_one(pool);
+    return event_notify(&pool->idle, 1);
 }
 
 void pool_wake_all(struct async_pool *pool) { event_notify(&pool->idle, UINT32_MAX); }

@@ -42,9 +42,9 @@ typedef enum async_ending {
 typedef struct async_pool_stats {
     uint64_t threads;   /* that there are: workers, and those that stand in or stand by */
     uint64_t steals;    /* jobs that a worker took from another one's deque */
-    uint64_t parks;     /* times that a worker slept, as it found nothing to do */
+    uint64_t parks;     /* times that a worker went to sleep, as it found nothing to do */
     uint64_t asleep_ns; /* for which workers slept, added up; sleeps that last still included */
-    uint64_t wakes;     /* times that a sleeping worker was called for a job */
+    uint64_t wakes;     /* times that one came back from there */
     uint64_t reserved[5];
 } async_pool_stats;
 
