@@ -55,6 +55,7 @@ static void put_point(FILE *out, const struct results *r, const struct point *po
     put_number(out, point->shares.idle, point->shares.known);
     put_number(out, point->shares.runtime, point->shares.known);
     put_number(out, point->predicted, point->predicted > 0);
+    put_number(out, point->error, point->compared);
     fputc('\n', out);
 }
 
@@ -65,7 +66,7 @@ bool csv_write(FILE *out, const void *results)
         "workload,items,workers,chunk,runs,within_cpus,seconds,seconds_low,seconds_high,"
         "items_per_second,items_per_second_low,items_per_second_high,speedup,speedup_low,"
         "speedup_high,efficiency,chunks,seconds_per_chunk,steals,parks,functions_share,idle_share,"
-        "runtime_share,predicted_speedup\n",
+        "runtime_share,predicted_speedup,prediction_error\n",
         out);
     for (size_t i = 0; i < r->worker_count * r->chunk_count; i++) put_point(out, r, &r->points[i]);
     return !ferror(out);

@@ -69,25 +69,6 @@ static void put_table(FILE *out, const struct results *r)
     if (crowded) fputs("<p>* more threads at work than CPUs</p>\n", out);
 }
 
-/* Side by side, where both are there. */
-static void put_predictions(FILE *out, const struct results *r)
-{
-    char measured[FIGURE], predicted[FIGURE], error[FIGURE];
-    fputs("<h2>Predicted and measured</h2>\n<div class=\"wide\"><table><thead><tr><th>chunk</th>"
-          "<th>workers</th><th>measured</th><th>predicted</th><th>error</th></tr></thead><tbody>\n",
-          out);
-    for (size_t c = 0; c < r->chunk_count; c++)
-        for (size_t w = 0; w < r->worker_count; w++) {
-            const struct point *p = results_point(r, c, w);
-            if (p->predicted <= 0 || p->speedup.middle <= 0 || !p->within) continue;
-            fprintf(out, "<tr><td>%zu</td><td>%u</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
-                    p->chunk, p->workers, format_ratio(measured, p->speedup.middle),
-                    format_ratio(predicted, p->predicted),
-                    format_percent(error, p->predicted / p->speedup.middle - 1));
-        }
-    fputs("</tbody></table></div>\n", out);
-}
-
 static void put_stages(FILE *out, const struct curve *curve)
 {
     const struct prediction *p = &curve->prediction;
@@ -149,10 +130,8 @@ bool html_write(FILE *out, const void *results)
     for (size_t i = 0; i < PLOTS; i++)
         if (plots_has(r, i)) done = plots_write_one(out, r, i) && done;
     fputs("</div>\n", out);
-    if (results_best(r, &best, &workers) && r->curves[best].prediction.count > 0) {
-        put_predictions(out, r);
+    if (results_best(r, &best, &workers) && r->curves[best].prediction.count > 0)
         put_stages(out, &r->curves[best]);
-    }
     fputs("</body></html>\n", out);
     return done && !ferror(out);
 }

@@ -166,7 +166,7 @@ static error_t parse_one(int key, char *text, struct argp_state *state)
         exit(EXIT_DONE);
     case KEY_WARM_UP: o->warm_ups = (size_t)in_range(state, "warm-up", text, 0, 1000); break;
     case KEY_PIN: o->pin = true; break;
-    case KEY_SEED: o->seed = in_range(state, "seed", text, 0, UINT64_MAX); break;
+    case KEY_SEED: o->seed = in_range(state, "seed", text, 0, INT64_MAX); break;
     case KEY_ARGUMENT: o->argument = text; break;
     case KEY_PREDICT:
         o->predict = (unsigned)in_range(state, "predict", text, 0, MOST_PREDICTED);

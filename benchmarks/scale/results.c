@@ -138,9 +138,11 @@ static bool derive_errors(const struct results *r, size_t c, struct curve *curve
         struct point *point = results_point(r, c, w);
         point->predicted = prediction_at(&curve->prediction, point->workers);
         /* Only ratios to one worker are predicted, and that one is no prediction. */
-        if (point->predicted > 0 && r->baseline == 1 && point->workers > 1 && point->within &&
-            point->count > 0)
-            errors[n++] = fabs(point->predicted / point->speedup.middle - 1);
+        point->compared = point->predicted > 0 && r->baseline == 1 && point->workers > 1 &&
+                          point->within && point->count > 0;
+        if (!point->compared) continue;
+        point->error = point->predicted / point->speedup.middle - 1;
+        errors[n++] = fabs(point->error);
     }
     curve->error = n > 0 ? median(errors, n) : -1;
     free(errors);

@@ -40,6 +40,8 @@ struct point {
     struct interval efficiency; /* speed-up for each worker */
     double          chunk_time; /* seconds of a worker for a chunk */
     double          predicted;  /* speed-up; 0: none */
+    bool            compared;   /* predicted, measured, and within the CPUs */
+    double          error;      /* predicted / measured − 1 */
 };
 
 /* What is said of all worker counts at one chunk size. */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 const char *const table_headings[TABLE_COLUMNS] = {
-    "workers",    "chunk",  "items/s", "95 % interval", "speed-up", "efficiency",
-    "time/chunk", "steals", "parks",   "idle",          "runtime",  "predicted"};
+    "workers", "chunk", "items/s", "95 % interval", "speed-up",  "efficiency", "time/chunk",
+    "steals",  "parks", "idle",    "runtime",       "predicted", "error"};
 
 static void or_dash(char *cell, bool known)
 {
@@ -37,6 +37,7 @@ void table_cells(const struct point *point, char cells[TABLE_COLUMNS][32])
     or_dash(format_percent(cells[9], point->shares.idle), point->shares.known);
     or_dash(format_percent(cells[10], point->shares.runtime), point->shares.known);
     or_dash(format_ratio(cells[11], point->predicted), point->predicted > 0);
+    or_dash(format_percent(cells[12], point->error), point->compared);
 }
 
 /* printf's widths count bytes, and there is a 'µ'. */

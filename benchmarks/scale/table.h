@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { TABLE_COLUMNS = 12 };
+enum { TABLE_COLUMNS = 13 };
 
 /* Headings and cells, for the page as well. cells: TABLE_COLUMNS texts of 32 bytes. */
 extern const char *const table_headings[TABLE_COLUMNS];

@@ -235,7 +235,7 @@ void words_write(FILE *out, const struct results *r)
         speedup_words(out, wide, r->baseline);
         limit_words(out, r, c, wide);
     } else {
-        fputs("Speed-up: there is one worker count within the CPUs only.\n", out);
+        fputs("No speed-up: at most one worker count lies within the CPUs.\n", out);
     }
     chunk_words(out, r, best);
     fit_words(out, r, &r->curves[c]);

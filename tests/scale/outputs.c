@@ -135,6 +135,8 @@ Test(outputs, the_error_of_the_prediction_leaves_out_what_the_machine_lacks)
         errors[w - 1] = fabs(p->predicted / p->speedup.middle - 1);
     }
     cr_assert(fabs(r.curves[1].error - median(errors, 3)) < 1e-12);
+    cr_assert(results_point(&r, 1, 3)->compared && !results_point(&r, 1, 4)->compared);
+    cr_assert_not(results_point(&r, 1, 0)->compared);
     results_free(&r);
 }
 

@@ -64,7 +64,7 @@ one() { # NAME WORKLOAD ROUNDS
     expect 0 '' "$scale" "$2" --items 10000 --workers 0-2 --chunks 16,256 --repeat "$3" --warm-up $(($3 - 1)) --predict 64 \
         --json out.json --csv out.csv --html out.html --svg plots
     check "$1: the table" grep -q '^ *workers  *chunk  *items/s' "$scratch/stdout"
-    check "$1: in words" grep -q '^What limits it\|^Speed-up: there is one' "$scratch/stdout"
+    check "$1: in words" grep -q '^What limits it\|^No speed-up' "$scratch/stdout"
     check "$1: the prediction" grep -q '^Predicted from a recorded run' "$scratch/stdout"
     only out.csv out.html out.json plots
     if command -v python3 >/dev/null; then check "$1: outputs" well_formed "$1" "$3"; fi
