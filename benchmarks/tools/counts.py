@@ -122,7 +122,7 @@ def wakeup(bench):
         bench.add({**row, "figure": "one chunk for 32 parked workers: futex wakes, the reader's too", "unit": "",
                    "ours": wakes, "limit": "≤ 2", "holds": wakes <= 2, "most": max(result["wakes"])})
         ours, bare = result["ours_ns"], result["bare_ns"]
-        in_turns(bench, {**row, "figure": "— from the write to the reader's return: time in a bare round trip",
+        in_turns(bench, {**row, "figure": "one chunk for 32 parked workers: time in a bare round trip",
                          "best": "bare futex", "ours": 1e9 / stats.median(ours), "peer": 1e9 / stats.median(bare)},
                  1.2, ours, bare)
     except Failure as failure:

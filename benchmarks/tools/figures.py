@@ -167,7 +167,7 @@ def queue(bench):
                                 Entry("async, room for 4096", "queue_async", 2, prefix + "async/capacity:4096/")] + peers, [
             Figure(f"{title}, against the best lock-free", list(LOCK_FREE), 1.5),
             Figure(f"{title}, against the best of all", labels(peers)),
-            Figure(f"— with room for 4096 items", labels(peers), ours="async, room for 4096")])
+            Figure(f"{title}, with room for 4096", labels(peers), ours="async, room for 4096")])
     for threads in (1, 2, 4):
         prefix = f"^queue/{threads}p{threads}c/batch:64/cpus:2/"
         bench.contest("queue", [Entry("async", "queue_async", 2, prefix + "async/capacity:0/"),

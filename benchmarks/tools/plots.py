@@ -99,7 +99,7 @@ def main():
         bars(rows, [(f"chunk {chunk}, {cpus}", f"chain k=4, chunk {chunk}, {cpus}") for chunk in (64, 256)
                     for cpus in ("1 CPU", "2 CPUs")], items,
              folder, "small.svg", "small", "Speeds of chain k=4 in small chunks by implementation"),
-        bars(rows, [(f"{n} producers, {n} consumers", f"channel {n}P{n}C, single") for n in (1, 2, 4)], items,
+        bars(rows, [(f"{n}P{n}C", f"channel {n}P{n}C, single") for n in (1, 2, 4)], items,
              folder, "queue.svg", "queue", "Speeds of queues of single items by implementation"),
     ]
     print(json.dumps([one for one in made if one], ensure_ascii=False))

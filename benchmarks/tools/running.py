@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import stats
 
 # The usual number of items of a workload, and how many it has in a sweep over configurations.
-USUAL = {"power": (20_000_000, 1_000_000), "chain": (20_000_000, 1_000_000), "token": (1_000_000, 65_536),
+USUAL = {"power": (20_000_000, 1_000_000), "chain": (20_000_000, 1_000_000), "token": (1_000_000, 32_768),
          "skew": (20_000, 2_000), "queue": (1 << 20, 1 << 15), "queue batched": (1 << 23, 1 << 18)}
 FINALISTS = 3      # configurations that are looked at twice
 ALSO_RANS = 0.6    # peers below this share of the best peer's speed get few rounds
