@@ -64,7 +64,11 @@ int *pin_threads(size_t *count)
     size_t               room = 64;
     int                 *threads = malloc(room * sizeof *threads);
     const struct dirent *entry;
-    while (threads != NULL && (entry = readdir(folder)) != NULL) {
+    if (threads == NULL) {
+        closedir(folder);
+        return NULL;
+    }
+    while ((entry = readdir(folder)) != NULL) {
         int number = atoi(entry->d_name);
         if (number <= 0) continue;
         if (*count == room) {
@@ -76,7 +80,7 @@ int *pin_threads(size_t *count)
         threads[(*count)++] = number;
     }
     closedir(folder);
-    if (threads != NULL) qsort(threads, *count, sizeof *threads, ascending);
+    qsort(threads, *count, sizeof *threads, ascending);
     return threads;
 }
 
