@@ -73,7 +73,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true",
                         help="under 5 minutes: few and short rounds, without the rows that need a long run (it names them)")
     parser.add_argument("--rounds", type=int, help="of each contest (default 15; with --quick 5)")
-    parser.add_argument("--seconds", type=float, help="of each run in a round (default 0.1; with --quick 0.04)")
+    parser.add_argument("--seconds", type=float, help="of each run in a round (default 0.1; with --quick 0.03)")
     parser.add_argument("--verbose", action="store_true", help="show the configurations and every peer's ratio")
     parser.add_argument("--json", metavar="FILE", help="everything, every run's speed too, to FILE "
                         "(default: bench.json in BUILD_DIR)")
@@ -89,7 +89,7 @@ def arguments():
         parser.error(f"{args.build_dir} has no benchmarks: configure it with -DASYNC_BUILD_BENCHMARKS=ON and build it")
     args.build_dir = os.path.abspath(args.build_dir)
     args.rounds = args.rounds or (5 if args.quick else 15)
-    args.seconds = args.seconds or (0.04 if args.quick else 0.1)
+    args.seconds = args.seconds or (0.03 if args.quick else 0.1)
     args.json = args.json or os.path.join(args.build_dir, "bench.json")
     args.scratch = args.scratch or os.path.join(args.build_dir, "benchmarks", "scratch")
     os.makedirs(args.scratch, exist_ok=True)

@@ -22,6 +22,8 @@ def quantity(row, key):
     if value is None:
         return "–"
     unit = row.get("unit", "")
+    if unit == "M/s" and value < 1e6:
+        return f"{number(value / 1e3)} k/s"
     per = {"M/s": 1e-6, "MB/s": 1e-6, "ns": 1e9, "µs": 1e6}.get(unit)
     if per is not None:
         value = per / value if unit in ("ns", "µs") else value * per

@@ -16,9 +16,7 @@ import stats
 # The usual number of items of a workload, and how many it has in a sweep over configurations.
 USUAL = {"power": (20_000_000, 1_000_000), "chain": (20_000_000, 1_000_000), "token": (1_000_000, 32_768),
          "skew": (20_000, 2_000), "queue": (1 << 20, 1 << 15), "queue batched": (1 << 23, 1 << 18)}
-FINALISTS = 3      # configurations that are looked at twice
 ALSO_RANS = 0.6    # peers below this share of the best peer's speed get few rounds
-FEW_ROUNDS = 3
 
 
 class Failure(Exception):
@@ -94,8 +92,13 @@ class Runner:
 
     def __init__(self, folder, rounds, seconds, quick):
         self.folder, self.rounds, self.seconds, self.quick = folder, rounds, seconds, quick
+        self.finalists = 2 if quick else 3   # configurations that are looked at again
+        self.few_rounds = 2 if quick else 3
         self.timeout = 10 if quick else 40   # of one process
         self.known = {}               # calibrated entries: key → (name, speed, sweep)
+
+    def timeout_of(self, _entry):
+        return self.timeout
 
     def path(self, program):
         return os.path.join(self.folder, program)
@@ -113,7 +116,7 @@ class Runner:
         if not os.path.exists(self.path(entry.program)):
             raise Failure(f"{entry.program} is not built")
         environment = {**os.environ, **entry.environment} if entry.environment else None
-        return results(run(self.command(entry, pattern, seconds, items), self.timeout, environment))
+        return results(run(self.command(entry, pattern, seconds, items), self.timeout_of(entry), environment))
 
     def once(self, entry, name, seconds, items):
         """One run of one benchmark, in a process of its own."""
@@ -152,7 +155,7 @@ class Runner:
         if not seen:
             what = f"{next(iter(errors))}: {next(iter(errors.values()))}" if errors else f"no benchmark {entry.pattern}"
             raise Failure(what)
-        finalists = sorted(seen, key=lambda n: -seen[n])[:FINALISTS]
+        finalists = sorted(seen, key=lambda n: -seen[n])[:self.finalists]
         speeds = {name: [] for name in finalists}
         for _ in range(2):
             for name in finalists:
@@ -183,7 +186,7 @@ class Runner:
             shift = number * 2 % len(turns)
             for label, into in turns[shift:] + turns[:shift]:
                 state = states[label]
-                limit = state["entry"].rounds or (FEW_ROUNDS if label in few else self.rounds)
+                limit = state["entry"].rounds or (self.few_rounds if label in few else self.rounds)
                 if "failure" in state or number >= limit:
                     continue
                 try:
