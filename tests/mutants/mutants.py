@@ -156,7 +156,8 @@ class Workshop:
         folder = self.folder / name
         if name not in self.configured:
             command = ["cmake", *PRESETS[name], "-S", str(self.source), "-B", str(folder),
-                       "-DASYNC_BUILD_EXAMPLES=OFF", "-DASYNC_WERROR=OFF"]
+                       "-DASYNC_BUILD_EXAMPLES=OFF", "-DASYNC_BUILD_SCALE=OFF",
+                       "-DASYNC_WERROR=OFF"]
             status, output = run(command, 300, cwd=self.source)
             if status != 0:
                 sys.exit(f"the {name} build can't be configured:\n{output}")
