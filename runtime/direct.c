@@ -1,9 +1,10 @@
-/* direct.c: a read that makes its items itself, in the caller's memory.
+/* direct.c: a read that makes its items itself.
  *
  * With no workers, a read of a task for which nothing is ready and nothing scheduled makes one
  * chunk of just what it wants (K1), and takes it. Where that needs nobody's turn (items of an array
  * or a range, one output for each, no order and no limit), nothing has to be scheduled or handed
- * over either: the thread moves the source's cursor and calls the function on the caller's memory.
+ * over either: the thread moves the source's cursor, calls the function on memory of its own stack
+ * (items are promised a boundary that the caller's memory need not have), and copies.
  *
  * It is a run like any other to the rest of the runtime: it is inside its task (X3 to X5 of
  * task.c), in the frames that a fork and the search for deadlocks look at, and the end of a pool is

@@ -1,4 +1,4 @@
-/* direct.h: a read that makes its items itself, in the caller's memory: see direct.c.
+/* direct.h: a read that makes its items itself: see direct.c.
  * Layer: 3 */
 #ifndef ASYNC_RUNTIME_DIRECT_H
 #define ASYNC_RUNTIME_DIRECT_H
