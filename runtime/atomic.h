@@ -115,6 +115,7 @@ void async_step(const char *site);
 #define sub_release(p, v) BACKEND_SUB("sub_release", p, v, memory_order_release)
 #define sub_acq_rel(p, v) BACKEND_SUB("sub_acq_rel", p, v, memory_order_acq_rel)
 #define sub_seq_cst(p, v) BACKEND_SUB("sub_seq_cst", p, v, memory_order_seq_cst)
+#define or_relaxed(p, v)  BACKEND_OR("or_relaxed", p, v, memory_order_relaxed)
 #define or_acq_rel(p, v)  BACKEND_OR("or_acq_rel", p, v, memory_order_acq_rel)
 #define or_seq_cst(p, v)  BACKEND_OR("or_seq_cst", p, v, memory_order_seq_cst)
 #define and_acq_rel(p, v) BACKEND_AND("and_acq_rel", p, v, memory_order_acq_rel)

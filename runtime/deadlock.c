@@ -175,8 +175,7 @@ static bool add_task(struct async_task *task, const struct blocked *by, unsigned
 
 static bool sleeps_for_a_task(const struct blocked *sleeper)
 {
-    return !sleeper->room && sleeper->channel->task != NULL &&
-           load_acquire(&sleeper->waiter->told) == 0; /* W6 of waitlist.c */
+    return !sleeper->room && sleeper->channel->task != NULL && !thread_waiter_told(sleeper->waiter);
 }
 
 /* A cycle of functions that wait for each other's tasks, through threads that sleep. */

@@ -41,8 +41,9 @@ unsigned os_cgroup_cpus(const char *root);
 
 /* CPUs that the calling thread may use now: the affinity mask alone, at least 1. */
 unsigned os_cpu_affinity(void);
-/* The same as it was at most about a second ago: for looks on hot paths. */
-unsigned os_cpu_affinity_cached(void);
+/* CPUs that the threads that have called this of late may use, all together: whether what a thread
+ * waits for can be done while it looks. A second or two old; for hot paths. */
+unsigned os_cpus_shared(void);
 
 /* A thread with all signals blocked and cancellation disabled. stack_size 0: the default.
  * False: the system refused. */

@@ -113,36 +113,87 @@ void os_pause(unsigned *looks)
 
 /* ── CPUs ────────────────────────────────────────────────────────────────────────────────────── */
 
-/* A set for more CPUs than the kernel was built for is taken, one for fewer is EINVAL. */
-unsigned os_cpu_affinity(void)
+/* The affinity mask of the calling thread, to be freed, and its bytes. A set for more CPUs than the
+ * kernel was built for is taken, one for fewer is EINVAL. NULL: it can't be had. */
+static cpu_set_t *affinity_mask(size_t *size)
 {
     for (int cpus = CPU_SETSIZE; cpus <= 1 << 20; cpus *= 2) {
         cpu_set_t *set = CPU_ALLOC((size_t)cpus);
         if (set == NULL) { break; }
-        size_t size = CPU_ALLOC_SIZE((size_t)cpus);
-        CPU_ZERO_S(size, set);
-        int failed = sched_getaffinity(0, size, set) != 0 ? errno : 0;
-        int count = failed != 0 ? 0 : CPU_COUNT_S(size, set);
+        *size = CPU_ALLOC_SIZE((size_t)cpus);
+        CPU_ZERO_S(*size, set);
+        int failed = sched_getaffinity(0, *size, set) != 0 ? errno : 0;
+        if (failed == 0 && CPU_COUNT_S(*size, set) > 0) { return set; }
         CPU_FREE(set);
-        if (count > 0) { return (unsigned)count; }
         if (failed != EINVAL) { break; }
+    }
+    return NULL;
+}
+
+unsigned os_cpu_affinity(void)
+{
+    size_t     size;
+    cpu_set_t *set = affinity_mask(&size);
+    if (set != NULL) {
+        int count = CPU_COUNT_S(size, set);
+        CPU_FREE(set);
+        return (unsigned)count;
     }
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 && online <= INT_MAX ? (unsigned)online : 1;
 }
 
-/* The coarse clock, a few nanoseconds to read, is exact enough for how old a number is. */
-unsigned os_cpu_affinity_cached(void)
+#define SHARED_WORDS 4 /* CPUs past its bits share them */
+
+/* What threads said in this second and in the one before it: one of the two each. All relaxed: a
+ * way of waiting is chosen. What is said while another thread clears an old mask may be lost, until
+ * it is said again. */
+static struct {
+    shared_u64 second;
+    shared_u64 mask[SHARED_WORDS];
+} said[2];
+
+static NEVER_INLINE void say_affinity(uint64_t second)
 {
-    static THREAD_LOCAL unsigned count; /* 0: not looked at yet */
-    static THREAD_LOCAL time_t   second;
+    uint64_t   mine[SHARED_WORDS] = {0};
+    size_t     size = 0;
+    cpu_set_t *set = affinity_mask(&size);
+    for (size_t cpu = 0; set != NULL && cpu < size * 8; cpu++) {
+        if (CPU_ISSET_S(cpu, size, set)) {
+            mine[cpu / 64 % SHARED_WORDS] |= UINT64_C(1) << cpu % 64;
+        }
+    }
+    if (set != NULL) { CPU_FREE(set); }
+    bool at = (second & 1) != 0;
+    /* relaxed (all): see above */
+    bool old = load_relaxed(&said[at].second) != second;
+    store_relaxed(&said[at].second, second);
+    for (size_t i = 0; i < SHARED_WORDS; i++) {
+        if (old) { store_relaxed(&said[at].mask[i], 0); }
+        if (mine[i] != 0) { or_relaxed(&said[at].mask[i], mine[i]); }
+    }
+}
+
+/* The coarse clock, a few nanoseconds to read, is exact enough for how old a mask is. */
+unsigned os_cpus_shared(void)
+{
+    static THREAD_LOCAL uint64_t last; /* the second after the one of the last look; 0: none yet */
     struct timespec              now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    if (unlikely(count == 0 || now.tv_sec != second)) {
-        count = os_cpu_affinity();
-        second = now.tv_sec;
+    uint64_t second = (uint64_t)now.tv_sec;
+    if (unlikely(second + 1 != last)) {
+        last = second + 1;
+        say_affinity(second);
     }
-    return count;
+    /* relaxed (all): see above */
+    bool     at = (second & 1) != 0, both = load_relaxed(&said[!at].second) + 1 == second;
+    unsigned count = 0;
+    for (size_t i = 0; i < SHARED_WORDS; i++) {
+        uint64_t mask = load_relaxed(&said[at].mask[i]);
+        if (both) { mask |= load_relaxed(&said[!at].mask[i]); }
+        count += (unsigned)__builtin_popcountll(mask);
+    }
+    return count != 0 ? count : 1;
 }
 
 /* The first line of a file, without its newline. False: there is no such file or line. */

@@ -69,15 +69,29 @@ static void make_way(const struct reading *reading)
     os_futex_wait(&nobody, 0, until < reading->deadline ? until : reading->deadline);
 }
 
-static async_status sleep_recorded(const struct reading *reading, struct thread_waiter *waiter)
+static async_status sleep_recorded(const struct reading *reading, struct thread_waiter *waiter,
+                                   const struct wanted *wanted, bool tried)
 {
     struct async_pool *pool = reading->task == NULL ? NULL : reading->task->pool;
     /* relaxed: an event more or less */
     bool              traced = pool != NULL && unlikely(load_relaxed(&pool->tracing) != 0);
     struct trace_park park;
     if (unlikely(traced)) { trace_parks(pool, &park); }
-    async_status status = wait_sleep(waiter, reading->channel, false, reading->deadline);
+    async_status status = wait_sleep(waiter, reading->channel, wanted, tried);
     if (unlikely(traced)) { trace_parked(pool, &park); }
+    return status;
+}
+
+/* The wait is over. */
+static async_status waited(struct reading *reading, async_status status)
+{
+    if (reading->task != NULL && status == ASYNC_OK) {
+        uint32_t starved = load_seq_cst(&reading->task->pool->starved); /* P3 */
+        if (starved != reading->starved) {
+            reading->starved = starved;
+            return ASYNC_NO_MEMORY;
+        }
+    }
     return status;
 }
 
@@ -89,6 +103,7 @@ async_status reading_wait(struct reading *reading, size_t need)
     if (context.task != NULL && reading->deadline == OS_NEVER && deadlock_own(channel)) {
         return ASYNC_DEADLOCK;
     }
+    uint32_t     alarms = load_seq_cst(&channel->alarms); /* C7 */
     async_status status = help(reading, false);
     if (status != ASYNC_TIMEOUT) { return status; }
     if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
@@ -97,7 +112,13 @@ async_status reading_wait(struct reading *reading, size_t need)
         if (late(reading)) { return ASYNC_TIMEOUT; }
         if (reading->vain > VAIN_MOST) { make_way(reading); }
     }
-    uint32_t              alarms = load_seq_cst(&channel->alarms); /* C7 */
+    struct wanted wanted = {.need = need, .alarms = alarms, .deadline_ns = reading->deadline};
+    bool          tried = false;
+    if (reading->vain == 0 && wait_look(channel, &wanted, &tried)) {
+        reading->vain++; /* unless there is progress */
+        return waited(reading, ASYNC_OK);
+    }
+    alarms = load_seq_cst(&channel->alarms); /* C7 */
     struct thread_waiter *waiter = &reading->waiter;
     uint64_t              place = waiter->waiter.place;
     thread_waiter_init(waiter, need);
@@ -110,25 +131,16 @@ async_status reading_wait(struct reading *reading, size_t need)
     }
     status = help(reading, true); /* what became runnable before we were in the list */
     if (status == ASYNC_TIMEOUT && load_seq_cst(&channel->alarms) == alarms) { /* C7 */
-        status = sleep_recorded(reading, waiter);
+        status = sleep_recorded(reading, waiter, &wanted, tried);
     } else if (status == ASYNC_TIMEOUT) {
         status = ASYNC_OK;
     }
-    /* W6 <- W5 */
-    bool told = load_acquire(&waiter->told) != 0 ||
-                !waitlist_remove(&channel->readers, &waiter->waiter);
+    bool told = thread_waiter_told(waiter) || !waitlist_remove(&channel->readers, &waiter->waiter);
     if (told) {
         reading->vain++;
         if (status == ASYNC_TIMEOUT) { status = ASYNC_OK; } /* together with the deadline */
     }
-    if (reading->task != NULL && status == ASYNC_OK) {
-        uint32_t starved = load_seq_cst(&reading->task->pool->starved); /* P3 */
-        if (starved != reading->starved) {
-            reading->starved = starved;
-            return ASYNC_NO_MEMORY;
-        }
-    }
-    return status;
+    return waited(reading, status);
 }
 
 void reading_settle(struct reading *reading)

@@ -9,9 +9,10 @@
 #ifndef SPIN_NS
 #define SPIN_NS 60000
 #endif
-#define LOOK_NS      20000000 /* asleep for so long: the first look for a deadlock, or a lost job */
-#define LOOK_NS_MOST 500000000
-#define NS_PER_MS    1000000u
+#define VAIN_LOOKS_MOST 6
+#define LOOK_NS         20000000 /* asleep so long: the first look for a deadlock, or a lost job */
+#define LOOK_NS_MOST    500000000
+#define NS_PER_MS       1000000u
 
 bool wait_valid(async_wait wait)
 {
@@ -39,19 +40,63 @@ uint64_t wait_deadline(async_wait wait)
     return 0;
 }
 
+/* Looking is in vain where what a thread waits for takes longer, or needs this very CPU. So who
+ * looked in vain sleeps at once the next time; after n looks in vain the next 2^n - 1 times. */
+static bool may_look(void)
+{
+    if (SPIN_NS == 0 || os_cpus_shared() <= 1) { return false; }
+    if (context.looks_off > 0) {
+        context.looks_off--;
+        return false;
+    }
+    return true;
+}
+
+static bool looked(bool seen)
+{
+    if (seen) {
+        context.vain_looks = 0;
+    } else {
+        if (context.vain_looks < VAIN_LOOKS_MOST) { context.vain_looks++; }
+        context.looks_off = (1u << context.vain_looks) - 1;
+    }
+    return seen;
+}
+
+bool wait_look(const struct channel *channel, const struct wanted *wanted, bool *tried)
+{
+    const struct waitlist *list = wanted->room ? &channel->writers : &channel->readers;
+    *tried = false;
+    /* relaxed: whom it finds it lets go first */
+    if (context.task != NULL || load_relaxed(&list->count) != 0 || !may_look()) { return false; }
+    *tried = true;
+    size_t   need = min_size(wanted->need, list->most);
+    uint64_t until = os_now_ns() + SPIN_NS;
+    if (until > wanted->deadline_ns) { until = wanted->deadline_ns; }
+    for (unsigned looks = 0;; looks++) {
+        /* relaxed (both): looks; what they find is looked at once more */
+        if (list->met(list->context, load_relaxed(&list->promised) + need) ||
+            load_relaxed(&channel->alarms) != wanted->alarms) {
+            return looked(true);
+        }
+        /* seldom after a while: each look may cost the other side a cache miss */
+        for (unsigned i = 0; i <= min_size(looks / 64, 16); i++) { cpu_relax(); }
+        if (looks % 16 == 15 && os_now_ns() >= until) { return looked(false); }
+    }
+}
+
 /* True: told while looking. */
 static bool look_for_a_while(struct thread_waiter *waiter)
 {
-    if (SPIN_NS == 0) { return false; }
-    if (os_cpu_affinity_cached() <= 1) { return false; } /* who would tell us needs this CPU */
+    if (!may_look()) { return false; }
     uint64_t start = os_now_ns();
     do {
         for (int i = 0; i < 64; i++) {
-            if (load_acquire(&waiter->told) != 0) { return true; } /* W6 <- W5 */
+            if (thread_waiter_told(waiter)) { return looked(true); }
             cpu_relax();
         }
     } while (os_now_ns() - start <= SPIN_NS);
-    return false;
+    return looked(false);
 }
 
 /* Whether a worker was woken for a job that lies in the pool that the channel is filled by. */
@@ -102,10 +147,12 @@ static async_status sleep_inside(struct thread_waiter *waiter, struct channel *c
     return status;
 }
 
-async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room,
-                        uint64_t deadline_ns)
+async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel,
+                        const struct wanted *wanted, bool tried)
 {
-    if (load_acquire(&waiter->told) != 0) { return ASYNC_OK; } /* W6 <- W5 */
+    bool     room = wanted->room;
+    uint64_t deadline_ns = wanted->deadline_ns;
+    if (thread_waiter_told(waiter)) { return ASYNC_OK; }
     if (context.task != NULL) {
         if (deadline_ns == OS_NEVER) {
             /* relaxed: a pool that gets its first workers just now may be too late */
@@ -120,7 +167,7 @@ async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, b
             if (status != ASYNC_OK) { return status; }
         }
     }
-    if (look_for_a_while(waiter)) { return ASYNC_OK; }
+    if (!tried && look_for_a_while(waiter)) { return ASYNC_OK; }
     if (deadline_ns == OS_NEVER) { return sleep_for_good(waiter, NULL, channel, room); }
     uint64_t pause = LOOK_NS, look;
     while ((look = os_now_ns() + pause) < deadline_ns) {

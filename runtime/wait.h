@@ -14,11 +14,25 @@ bool wait_valid(async_wait wait);
  * now. */
 uint64_t wait_deadline(async_wait wait);
 
-/* Sleeps until told; the waiter is in the channel's list of readers, or of writers (`room`). Looks
- * for a short while before it gives up the CPU. OK: told; TIMEOUT: the deadline has passed; BUSY:
- * inside a task, and no thread can stand in; DEADLOCK: nobody will ever tell it (deadlock.c). On
- * all but OK the waiter may still be in the list: the caller removes it. */
-async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel, bool room,
-                        uint64_t deadline_ns);
+/* What is waited for. */
+struct wanted {
+    bool     room;   /* else items */
+    size_t   need;   /* so much of it */
+    uint32_t alarms; /* as they were before the last look at all that may have changed */
+    uint64_t deadline_ns;
+};
+
+/* Looks for a short while whether there is what is wanted, where nobody is in the list already who
+ * was first, outside of functions: who waits for a moment only needs no list, and whoever gives it
+ * no call. True: it seems so, or the alarms have moved. *tried: it looked, so wait_sleep need not.
+ */
+bool wait_look(const struct channel *channel, const struct wanted *wanted, bool *tried);
+
+/* Sleeps until told; the waiter is in the channel's list of readers, or of writers. Looks for a
+ * short while before it gives up the CPU, if not `tried`. OK: told; TIMEOUT: the deadline has
+ * passed; BUSY: inside a task, and no thread can stand in; DEADLOCK: nobody will ever tell it
+ * (deadlock.c). On all but OK the waiter may still be in the list: the caller removes it. */
+async_status wait_sleep(struct thread_waiter *waiter, struct channel *channel,
+                        const struct wanted *wanted, bool tried);
 
 #endif

@@ -26,8 +26,8 @@
  *      channel's counters are changed and looked at by seq_cst operations on either side.
  *   W3 arrive, arriving (release)  -> W4: the waiter's fields.
  *   W4 take in, arriving (acquire) <- W3.
- *   W5 told, futex word (release)  -> W6: what the teller did before. The last touch of the waiter.
- *   W6 sleep, futex word (acquire) <- W5.
+ *   W5 told, futex word (acq_rel)  -> W6: what the teller did before. The last touch of the waiter.
+ *   W6 sleep or look, futex word (acquire; acq_rel) <- W5.
  *   W9 settle, promised (seq_cst) <-> W9 pass, promised (seq_cst): before the look at who waits
  *      (W2), and after the announcement (W1): the pass sees that the items are free, or is asked
  *      for.
@@ -225,9 +225,10 @@ static void thread_told(struct waiter *waiter)
 {
     struct thread_waiter *thread = container_of(waiter, struct thread_waiter, waiter);
     shared_u32           *told = &thread->told;
-    store_release(told, 1); /* W5 -> W6; the thread may return now, and its stack frame be gone */
+    /* W5 -> W6; the thread may return now, and its stack frame be gone */
+    bool sleeps = exchange_acq_rel(told, THREAD_TOLD) == THREAD_SLEEPS;
     STEP("thread_told: stored");
-    os_futex_wake(told, 1); /* by its address only */
+    if (sleeps) { os_futex_wake(told, 1); } /* by its address only */
 }
 
 void thread_waiter_init(struct thread_waiter *waiter, size_t need)
@@ -240,14 +241,19 @@ void thread_waiter_init(struct thread_waiter *waiter, size_t need)
     waiter->waiter.settles = false;
     waiter->waiter.promised = 0;
     waiter->waiter.place = 0;
-    atomic_init(&waiter->told, 0);
+    atomic_init(&waiter->told, THREAD_LOOKS);
 }
 
 bool thread_waiter_sleep(struct thread_waiter *waiter, uint64_t deadline_ns)
 {
-    while (load_acquire(&waiter->told) == 0) { /* W6 <- W5 */
-        if (!os_futex_wait(&waiter->told, 0, deadline_ns)) {
-            return load_acquire(&waiter->told) != 0; /* W6 <- W5 */
+    uint32_t seen = THREAD_LOOKS;
+    /* W6 <-> W5: who tells it sees that it sleeps, or it sees that it was told. It fails in the
+     * second sleep of one whose first had a deadline, too. */
+    if (!cas_acq_rel(&waiter->told, &seen, THREAD_SLEEPS) && seen == THREAD_TOLD) { return true; }
+    STEP("thread_waiter_sleep: about to sleep");
+    while (!thread_waiter_told(waiter)) {
+        if (!os_futex_wait(&waiter->told, THREAD_SLEEPS, deadline_ns)) {
+            return thread_waiter_told(waiter);
         }
     }
     return true;

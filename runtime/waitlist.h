@@ -91,12 +91,17 @@ void waitlist_after_fork(struct waitlist *list);
 /* Then: a waiter that is still there takes its place again. */
 void waitlist_add_after_fork(struct waitlist *list, struct waiter *waiter);
 
-/* A thread that waits. */
+/* A thread that waits. Who tells one that only looks needs no call of the kernel. */
+enum thread_told { THREAD_LOOKS, THREAD_SLEEPS, THREAD_TOLD };
 struct thread_waiter {
     struct waiter waiter;
-    shared_u32    told; /* futex word: 0, then 1 */
+    shared_u32    told; /* enum thread_told; the futex word */
 };
-void thread_waiter_init(struct thread_waiter *waiter, size_t need);
+void               thread_waiter_init(struct thread_waiter *waiter, size_t need);
+static inline bool thread_waiter_told(const struct thread_waiter *waiter)
+{
+    return load_acquire(&waiter->told) == THREAD_TOLD; /* W6 <- W5 */
+}
 /* Sleeps until told (true) or the deadline has passed (false: the caller removes it). */
 bool thread_waiter_sleep(struct thread_waiter *waiter, uint64_t deadline_ns);
 

@@ -161,7 +161,7 @@ static bool retired(const struct worker *worker)
 /* Looks for a while. */
 static struct async_task *search(struct async_pool *pool, struct worker *worker)
 {
-    unsigned cpus = os_cpu_affinity_cached();
+    unsigned cpus = os_cpus_shared();
     bool     crowded = load_relaxed(&pool->size) >= cpus; /* relaxed: a way of waiting is chosen */
     struct async_task *task = NULL;
     uint64_t           start = os_now_ns();
@@ -176,7 +176,9 @@ static struct async_task *search(struct async_pool *pool, struct worker *worker)
             break;
         }
         if (crowded) { os_yield(); }
-        for (int i = 0; i < 32; i++) { cpu_relax(); }
+        /* Looks at the deques seldom, as that costs their owners; what comes from outside is seen
+         * at once. relaxed: a look */
+        for (int i = 0; i < 32 && load_relaxed(&pool->injected) <= 0; i++) { cpu_relax(); }
     } while (cpus > 1 && !retired(worker) && os_now_ns() - start < SEARCH_NS);
     bool last = sub_seq_cst(&pool->searching, 1) <= 1 + still; /* S2 */
     STEP("search: left");

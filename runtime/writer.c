@@ -223,23 +223,31 @@ static async_status write_now(struct writing *writing)
 static async_status write_waiting(struct writing *writing, async_wait wait)
 {
     struct channel *channel = writing->channel;
-    uint64_t        deadline = wait_deadline(wait);
+    struct wanted   wanted = {.room = true, .need = 1, .deadline_ns = wait_deadline(wait)};
+    bool            vain = false;
     async_status    status;
     channel_retain(channel); /* another thread may release the end that the caller writes through */
     do {
         struct thread_waiter waiter;
         size_t               before = writing->accepted;
-        thread_waiter_init(&waiter, 1);
-        waitlist_add(&channel->writers, &waiter.waiter);
-        async_status slept = wait_sleep(&waiter, channel, true, deadline);
-        if (slept != ASYNC_OK) { waitlist_remove(&channel->writers, &waiter.waiter); }
+        async_status         slept = ASYNC_OK;
+        bool                 tried = false;
+        wanted.alarms = load_relaxed(&channel->alarms); /* relaxed: they are the readers' */
+        if (vain || !wait_look(channel, &wanted, &tried)) {
+            thread_waiter_init(&waiter, 1);
+            waitlist_add(&channel->writers, &waiter.waiter);
+            slept = wait_sleep(&waiter, channel, &wanted, tried);
+            if (slept != ASYNC_OK) { waitlist_remove(&channel->writers, &waiter.waiter); }
+        }
         status = queue_closed(&channel->queue) ? ASYNC_CLOSED : write_now(writing);
-        if (writing->accepted != before && wait.kind == ASYNC_WAIT_PER_ITEM) {
-            deadline = wait_deadline(wait);
+        vain = writing->accepted == before;
+        if (!vain && wait.kind == ASYNC_WAIT_PER_ITEM) {
+            wanted.deadline_ns = wait_deadline(wait);
         } else if (status == ASYNC_TIMEOUT && slept != ASYNC_OK) {
             status = slept;
             break;
-        } else if (status == ASYNC_TIMEOUT && deadline != OS_NEVER && os_now_ns() >= deadline) {
+        } else if (status == ASYNC_TIMEOUT && wanted.deadline_ns != OS_NEVER &&
+                   os_now_ns() >= wanted.deadline_ns) {
             break; /* others were faster, each time that it was told */
         }
     } while (status == ASYNC_TIMEOUT);

@@ -351,12 +351,9 @@ uint64_t __real_os_now_ns(void);
 uint64_t __wrap_os_now_ns(void);
 uint64_t __wrap_os_now_ns(void) { return serial() ? clock_ns++ : __real_os_now_ns(); }
 
-unsigned __real_os_cpu_affinity_cached(void);
-unsigned __wrap_os_cpu_affinity_cached(void);
-unsigned __wrap_os_cpu_affinity_cached(void)
-{
-    return serial() ? 1 : __real_os_cpu_affinity_cached();
-}
+unsigned __real_os_cpus_shared(void);
+unsigned __wrap_os_cpus_shared(void);
+unsigned __wrap_os_cpus_shared(void) { return serial() ? 1 : __real_os_cpus_shared(); }
 
 /* ---- rounds ---- */
 

@@ -161,7 +161,7 @@ void os_yield(void)
 
 unsigned os_cpu_count(void) { return model_cpus; }
 unsigned os_cpu_affinity(void) { return model_cpus; }
-unsigned os_cpu_affinity_cached(void) { return model_cpus; }
+unsigned os_cpus_shared(void) { return model_cpus; }
 
 // A mutex is a cell whose value says whether it is locked.
 static cell *mutex_cell(void *mutex) { return cell_at((uintptr_t)mutex, 4, "mutex", 0); }

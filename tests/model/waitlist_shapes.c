@@ -105,7 +105,7 @@ static void timeout(unsigned thread)
         bool slept = thread_waiter_sleep(&waiter, os_now_ns() + 1000000000);
         bool removed = waitlist_remove(&list, &waiter.waiter);
         EXPECT(slept ? !removed : true);
-        EXPECT(removed == (load_relaxed(&waiter.told) == 0));
+        EXPECT(removed == (load_relaxed(&waiter.told) != THREAD_TOLD));
         given_back(&waiter);
         took[0] += take_one();
         waitlist_serve(&list);

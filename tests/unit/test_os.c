@@ -390,7 +390,7 @@ Test(os, F57_the_affinity_mask_counts)
     cpu_set_t set, one;
     cr_assert_eq(sched_getaffinity(0, sizeof set, &set), 0);
     cr_assert_eq(os_cpu_affinity(), (unsigned)CPU_COUNT(&set));
-    cr_assert_eq(os_cpu_affinity_cached(), os_cpu_affinity());
+    cr_assert_eq(os_cpus_shared(), os_cpu_affinity());
     cr_assert_geq(os_cpu_count(), 1);
     cr_assert_leq(os_cpu_count(), os_cpu_affinity());
 
@@ -401,8 +401,35 @@ Test(os, F57_the_affinity_mask_counts)
     cr_assert_eq(sched_setaffinity(0, sizeof one, &one), 0);
     cr_assert_eq(os_cpu_affinity(), 1);
     cr_assert_eq(os_cpu_count(), 1);
-    sleep_ms(1100);
-    cr_assert_eq(os_cpu_affinity_cached(), 1, "after a second");
+    sleep_ms(2100);
+    cr_assert_eq(os_cpus_shared(), 1, "what was said before is forgotten");
+}
+
+/* A thread with a CPU of its own has the others' to wait for. */
+static void pinned_elsewhere(void *argument)
+{
+    const cpu_set_t *where = argument;
+    cr_assert_eq(sched_setaffinity(0, sizeof *where, where), 0);
+    (void)os_cpus_shared();
+}
+
+Test(os, the_cpus_of_pinned_threads_add_up)
+{
+    cpu_set_t set, one[2];
+    cr_assert_eq(sched_getaffinity(0, sizeof set, &set), 0);
+    if (CPU_COUNT(&set) < 2) { cr_skip_test("one CPU"); }
+    size_t cpu = 0;
+    for (int i = 0; i < 2; i++, cpu++) {
+        while (!CPU_ISSET(cpu, &set)) { cpu++; }
+        CPU_ZERO(&one[i]);
+        CPU_SET(cpu, &one[i]);
+    }
+    pinned_elsewhere(&one[0]);
+    cr_assert_eq(os_cpus_shared(), 1);
+    os_thread other;
+    cr_assert(os_thread_start(&other, pinned_elsewhere, &one[1], 0, "elsewhere"));
+    os_thread_join(other);
+    cr_assert_eq(os_cpus_shared(), 2);
 }
 
 /* A tree of cgroup files below a folder of its own. */
