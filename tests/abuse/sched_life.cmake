@@ -27,7 +27,7 @@ abuse_rows(sched_deque support_async_objects)
 abuse_stepped(sched_windows)
 abuse_rows(sched_tasks support_async)
 abuse_rows(sched_graph support_async)
-abuse_rows(sched_wake support_async_objects -Wl,--wrap=os_futex_wake)
+abuse_rows(sched_wake support_async_objects -Wl,--wrap=os_futex_wake,--wrap=pool_look_after)
 abuse_rows(life_pool support_async)
 
 include(CheckLanguage)

@@ -31,6 +31,20 @@ void __wrap_os_futex_wake(shared_u32 *word, unsigned count)
     __real_os_futex_wake(word, count);
 }
 
+/* A reader that has slept for 20 ms wakes another worker for the job that still lies there: the one
+ * that was woken has not got a CPU yet, on a machine that is busy, or never will. */
+bool __real_pool_look_after(struct async_pool *pool);
+bool __wrap_pool_look_after(struct async_pool *pool);
+
+static atomic_uint looked_after;
+
+bool __wrap_pool_look_after(struct async_pool *pool)
+{
+    bool woke = __real_pool_look_after(pool);
+    if (woke) { atomic_fetch_add(&looked_after, 1); }
+    return woke;
+}
+
 /* ── F39 ─────────────────────────────────────────────────────────────────────────────────────── */
 
 static void wake_storm(void)
@@ -40,7 +54,7 @@ static void wake_storm(void)
     async_pool *pool = pool_of(WORKERS);
     atomic_store(&idle_word, &pool->idle.epoch);
     async_reader *r = TASK(pool, .source = range_of(0, UINT64_MAX), .each = each_add_one);
-    unsigned      most = 0, sum = 0, woken = 0;
+    unsigned      most = 0, sum = 0, woken = 0, late = 0;
     uint64_t      rounds = row_number(SANITIZED ? 30 : 200);
     for (uint64_t round = 0; round < rounds; round++) {
         ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == WORKERS &&
@@ -50,22 +64,26 @@ static void wake_storm(void)
         }
         atomic_store(&worker_wakes, 0);
         atomic_store(&other_wakes, 0);
-        uint64_t item;
+        atomic_store(&looked_after, 0);
+        uint64_t item, start = now_ns();
         size_t   got = 0;
         ROW_STATUS(async_reader_read(r, &item, 1, &got, async_forever()), ASYNC_OK);
         ROW_EQ(item, round + 1);
+        if (now_ns() - start < 20000000) { ROW_EQ(atomic_load(&looked_after), 0); }
         ROW_CHECK(UNTIL(SOON, atomic_load(&pool->idle.waiters) == WORKERS &&
                                   atomic_load(&pool->searching) == 0));
-        unsigned wakes = atomic_load(&worker_wakes);
+        unsigned again = atomic_load(&looked_after), wakes = atomic_load(&worker_wakes) - again;
         ROW_LE(wakes, 1);
         ROW_LE(atomic_load(&other_wakes), 1);
         if (wakes > most) { most = wakes; }
         sum += wakes;
         woken += atomic_load(&other_wakes);
+        late += again;
     }
     ROW_EQ(most, 1); /* or nothing was counted at all */
-    row_says("%llu chunks for %d parked workers: %u wake-ups of workers, %u of the reader",
-             (unsigned long long)rounds, WORKERS, sum, woken);
+    row_says("%llu chunks for %d parked workers: %u wake-ups of workers, %u of the reader, "
+             "%u after 20 ms in vain",
+             (unsigned long long)rounds, WORKERS, sum, woken, late);
     async_reader_release(r);
     pool_end(pool);
 }
@@ -184,8 +202,10 @@ static void mixed_priorities(void)
     uint64_t used = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
     row_says("the real-time reader used %llu of %llu ms", (unsigned long long)(used / 1000000),
              (unsigned long long)(passed / 1000000));
-    /* One that spins has the CPU until the kernel takes it away, 0.95 s of each second. */
-    if (passed > 1000000000) { ROW_LE(used, passed / 2); }
+    /* One that spins has the CPU until the kernel takes it away, 0.95 s of each second. Not under
+     * ThreadSanitizer, whose own spin locks do just that where a worker was stopped with one of
+     * them (seen by sampling: StaticSpinMutex::LockSlow, sched_yield). */
+    if (passed > 1000000000 && !THREAD_SANITIZED) { ROW_LE(used, passed / 2); }
     async_reader_release(a);
     async_reader_release(r);
     pool_end(pool);
