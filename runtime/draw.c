@@ -35,7 +35,7 @@ size_t draw_claim(struct async_task *task, size_t count)
     }
 }
 
-/* How many of `backlog` items the next run should take: whole chunks that last about 10 to 20 µs,
+/* How many of `backlog` items the next run should take: whole chunks that last about 24 to 72 µs,
  * few enough to leave some for the others, and to keep what the run holds at a time within the
  * cache. */
 size_t draw_limit(const struct strand *strand, size_t backlog, struct run_options options)

@@ -19,109 +19,6 @@
 
 #include <string.h>
 
-#define GRANULE_BYTES 16384
-
-/* ---- buffers ---- */
-
-static bool passes(const struct async_task *task)
-{
-    return task->each == NULL && task->batch == NULL && task->emit == NULL;
-}
-
-static bool works_in_place(const struct async_task *task)
-{
-    return passes(task) ||
-           (task->in_place && task->emit == NULL && task->input_size == task->out.item_size);
-}
-
-static bool has_callbacks(const struct async_task *head)
-{
-    /* relaxed: as the callbacks, set before the run */
-    if (likely(!load_relaxed(&readers_call_back))) { return false; }
-    const struct edge *edge = load_acquire(&head->inputs);   /* G2 <- G1 */
-    for (; edge != NULL; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
-        if (edge->input->reader.pre != NULL || edge->input->reader.post != NULL) { return true; }
-    }
-    return false;
-}
-
-/* Whether the output is the input's memory, worked on in place. */
-static bool inherits(const struct strand *strand)
-{
-    const struct async_task *head = strand->stage[strand->stages - 1];
-    if (head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back) { return false; }
-    for (unsigned i = 0; i < strand->stages; i++) {
-        if (!works_in_place(strand->stage[i])) { return false; }
-    }
-    return true;
-}
-
-bool strand_prepare(struct strand *strand)
-{
-    const struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
-    struct store            *store = end->out.store;
-    size_t                   largest = head->input_size, bytes;
-    strand->called_back = has_callbacks(head);
-    if (!queue_prepare(&strand->stage[0]->out.queue)) { return false; }
-    /* One for a range's items, for a first copy of what must not be written to, for each stage that
-     * needs another place. */
-    size_t scratches = head->source.kind > ASYNC_SOURCE_NEXT || strand->called_back ? 1 : 0;
-    for (unsigned i = strand->stages; i-- > 0;) {
-        largest = max_size(largest, strand->stage[i]->out.item_size);
-        if (i > 0 && !works_in_place(strand->stage[i])) { scratches++; }
-    }
-    if (strand->stages == 1) { scratches = head->source.kind == ASYNC_SOURCE_RANGE; }
-    strand->granule = strand->limit;
-    if (strand->chunk < strand->limit) {
-        strand->granule = max_size(1, GRANULE_BYTES / largest / strand->chunk) * strand->chunk;
-        strand->granule = min_size(strand->granule, strand->limit);
-    }
-    if (__builtin_mul_overflow(strand->granule, largest, &bytes)) { return false; }
-    for (unsigned i = 0; i < min_size(scratches, 2); i++) {
-        if ((strand->scratch[i] = block_new(store, bytes)) == NULL) { return false; }
-    }
-    if (inherits(strand)) { return true; }
-    size_t items = strand->limit;
-    if (end->emit != NULL) {
-        size_t expected = load_relaxed(&end->emitted); /* relaxed: an estimate */
-        if (expected != 0) { items = expected + expected / 8 + 8; }
-        items = min_size(items, max_size(1, STREAM_BYTES / end->out.item_size));
-    }
-    if (__builtin_mul_overflow(items, end->out.item_size, &bytes)) { return false; }
-    return (strand->out = block_new(store, bytes)) != NULL;
-}
-
-void strand_free(struct strand *strand)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        if (strand->scratch[i] != NULL) { block_release(strand->scratch[i], 1); }
-    }
-    if (strand->out != NULL) { block_release(strand->out, 1); }
-    if (strand->input.block != NULL) { block_release(strand->input.block, 1); }
-}
-
-void strand_discard_input(struct strand *strand, size_t from)
-{
-    struct async_task *head = strand->stage[strand->stages - 1];
-    size_t             size = head->input_size, at = 0;
-    /* What a source's function gave, where nothing else was to become of it, is an output of the
-     * task. */
-    if (head->source.kind == ASYNC_SOURCE_NEXT && passes(head) && from < strand->count) {
-        channel_discard(&head->out, strand->input.items + from * size, strand->count - from);
-    }
-    for (unsigned i = 0; i < strand->origin_count; i++) {
-        size_t end = at + strand->origins[i].count;
-        if (from < end) {
-            size_t first = max_size(from, at);
-            channel_discard(strand->origins[i].channel, strand->input.items + first * size,
-                            end - first);
-        }
-        at = end;
-    }
-}
-
-/* ---- stages ---- */
-
 /* One pass of a stage over n items. */
 struct pass {
     unsigned char *in, *out; /* the same, where it emits */
@@ -148,27 +45,38 @@ static void fail(struct strand *strand, unsigned stage, int code, uint64_t item)
     task_fail(strand->stage[stage], strand->number, &error, strand->ordered);
 }
 
-/* Calls of a stage's function, one for each chunk. */
+/* What a run needs of a stage for each granule, and what the stage has done in it: on one line, as
+ * the items of a granule may have driven all else out of the cache. */
+struct way {
+    alignas(CACHE_LINE) struct async_task *task;
+    async_batch_fn *batch;   /* the task's */
+    unsigned char  *out;     /* where its output goes; NULL: where its input lies. Of the end: in
+                                this granule */
+    size_t          in_size; /* of an item, in bytes */
+    size_t          out_size;
+    uint64_t        done; /* inputs */
+    uint64_t        chunks, made;
+};
+_Static_assert(sizeof(struct way) == CACHE_LINE, "one line");
+
+/* Chunks of a stage that are to be given to its function, one call for each. */
 struct calls {
-    const unsigned char *in;
-    size_t               in_step; /* bytes of a chunk */
-    unsigned char       *out;
-    size_t               out_step;
-    size_t               left; /* chunks that were not begun */
-    size_t               done; /* items of the last one, where its code is not 0 */
+    size_t left; /* that were not begun */
+    size_t done; /* items of the last one, where its code is not 0 */
 };
 
 /* Whole chunks of `count` items until one fails, or the run is to end. Returns the code of the last
  * one. Out of line, so that what the loop needs stays in registers. */
-static NEVER_INLINE int call_batches(const struct strand *strand, const struct async_task *task,
-                                     struct calls *calls, size_t count)
+static NEVER_INLINE int call_batches(const struct strand *strand, const struct way *way,
+                                     const unsigned char *in, unsigned char *out, size_t count,
+                                     struct calls *calls)
 {
-    async_batch_fn      *batch = task->batch;
-    void                *its = task->out.context;
-    const unsigned char *in = calls->in;
-    unsigned char       *out = calls->out;
-    size_t               left = calls->left;
-    int                  code = 0;
+    const struct async_task *task = way->task;
+    async_batch_fn          *batch = way->batch;
+    void                    *its = task->out.context;
+    size_t                   in_step = count * way->in_size, out_step = count * way->out_size;
+    size_t                   left = calls->left;
+    int                      code = 0;
     while (left > 0 && !aborted(strand, task)) {
         size_t done = 0;
         code = batch(in, out, count, &done, its);
@@ -177,83 +85,92 @@ static NEVER_INLINE int call_batches(const struct strand *strand, const struct a
             calls->done = done;
             break;
         }
-        in += calls->in_step;
-        out += calls->out_step;
+        in += in_step;
+        out += out_step;
     }
-    calls->in = in;
-    calls->out = out;
     calls->left = left;
     return code;
 }
 
-static NEVER_INLINE int call_each(const struct strand *strand, const struct async_task *task,
-                                  struct calls *calls, size_t count)
+static NEVER_INLINE int call_each(const struct strand *strand, const struct way *way,
+                                  const unsigned char *in, unsigned char *out, size_t count,
+                                  struct calls *calls)
 {
     int code = 0;
-    while (calls->left > 0 && !aborted(strand, task)) {
+    while (calls->left > 0 && !aborted(strand, way->task)) {
         size_t done = 0;
-        code = task_call_each(task, calls->in, calls->out, count, &done);
+        code = task_call_each(way->task, in, out, count, &done);
         calls->left--;
         if (unlikely(code != 0)) {
             calls->done = done;
             break;
         }
-        calls->in += calls->in_step;
-        calls->out += calls->out_step;
+        in += count * way->in_size;
+        out += count * way->out_size;
     }
     return code;
 }
 
-static NEVER_INLINE int call_emits(struct strand *strand, const struct async_task *task,
-                                   struct calls *calls, size_t count)
+static NEVER_INLINE int call_emits(struct strand *strand, const struct way *way,
+                                   const unsigned char *in, size_t count, struct calls *calls)
 {
-    int code = 0;
+    const struct async_task *task = way->task;
+    int                      code = 0;
     while (calls->left > 0 && !aborted(strand, task)) {
         size_t done = 0;
-        code = task->emit(calls->in, count, &done, &strand->emitter, task->out.context);
+        code = task->emit(in, count, &done, &strand->emitter, task->out.context);
         calls->left--;
         if (unlikely(code != 0)) {
             calls->done = done;
             break;
         }
-        calls->in += calls->in_step;
+        in += count * way->in_size;
     }
     return code;
 }
 
-ALWAYS_INLINE int call_chunks(struct strand *strand, const struct async_task *task,
-                              struct calls *calls, size_t count)
+ALWAYS_INLINE int call_chunks(struct strand *strand, const struct way *way, const unsigned char *in,
+                              unsigned char *out, size_t count, struct calls *calls)
 {
-    calls->in_step = count * task->input_size;
-    calls->out_step = count * task->out.item_size;
-    return task->batch != NULL  ? call_batches(strand, task, calls, count)
-           : task->each != NULL ? call_each(strand, task, calls, count)
-                                : call_emits(strand, task, calls, count);
+    return way->batch != NULL        ? call_batches(strand, way, in, out, count, calls)
+           : way->task->each != NULL ? call_each(strand, way, in, out, count, calls)
+                                     : call_emits(strand, way, in, count, calls);
 }
 
-ALWAYS_INLINE void pass_chunks(struct strand *strand, unsigned stage, struct pass *pass)
+/* How items are cut into chunks. The same for all stages, mostly. */
+struct cut {
+    size_t count;        /* items */
+    size_t chunk, whole; /* whole chunks of so many items */
+    size_t rest;         /* items of one more */
+};
+
+static struct cut cut_into(size_t count, size_t chunk)
 {
-    struct async_task *task = strand->stage[stage];
-    size_t             chunk = min_size(strand->chunk, pass->count), whole = chunk > 0, rest = 0;
-    if (chunk < pass->count) {
-        whole = chunk == 1 ? pass->count : pass->count / chunk;
-        rest = pass->count - whole * chunk;
-    }
-    struct calls calls = {.in = pass->in, .out = pass->out, .left = whole};
-    int          code = call_chunks(strand, task, &calls, chunk);
+    if (chunk >= count) { return (struct cut){count, count, count > 0, 0}; }
+    size_t whole = chunk == 1 ? count : count / chunk;
+    return (struct cut){count, chunk, whole, count - whole * chunk};
+}
+
+ALWAYS_INLINE void pass_chunks(struct strand *strand, const struct way *way, unsigned stage,
+                               const struct cut *cut, struct pass *pass)
+{
+    size_t       chunk = cut->chunk, whole = cut->whole, rest = cut->rest;
+    struct calls calls = {.left = whole};
+    int          code = call_chunks(strand, way, pass->in, pass->out, chunk, &calls);
     pass->chunks = whole - calls.left;
     pass->done = pass->chunks * chunk;
     size_t failed = chunk;
     if (rest > 0 && code == 0 && calls.left == 0) {
         calls.left = 1;
-        code = call_chunks(strand, task, &calls, rest);
+        code = call_chunks(strand, way, pass->in + pass->done * way->in_size,
+                           pass->out + pass->done * way->out_size, rest, &calls);
         pass->chunks += 1 - calls.left;
         pass->done += (1 - calls.left) * rest;
         failed = rest;
     }
     if (unlikely(code != 0)) {
         pass->done -= failed - min_size(calls.done, failed - 1);
-        fail(strand, stage, code, strand->position[stage] + pass->done);
+        fail(strand, stage, code, strand->position[stage] + way->done + pass->done);
         pass->failed = true;
     }
     pass->stop = pass->done < pass->count;
@@ -262,7 +179,8 @@ ALWAYS_INLINE void pass_chunks(struct strand *strand, unsigned stage, struct pas
 
 /* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may
  * shrink. */
-static void pass_called_back(struct strand *strand, struct pass *pass, size_t offset)
+static void pass_called_back(struct strand *strand, const struct way *way, struct pass *pass,
+                             size_t offset)
 {
     unsigned           stage = strand->stages - 1;
     struct async_task *task = strand->stage[stage];
@@ -283,7 +201,7 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
         unsigned char       *items = strand->input.items + (offset + whole.done) * task->input_size;
         int code = reader->pre == NULL ? 0 : reader->pre(count, reader->pre_context);
         if (code != 0) {
-            fail(strand, stage, code, strand->position[stage] + whole.done);
+            fail(strand, stage, code, strand->position[stage] + way->done + whole.done);
             whole.stop = true; /* none of the chunk's items was read */
             break;
         }
@@ -294,13 +212,14 @@ static void pass_called_back(struct strand *strand, struct pass *pass, size_t of
         }
         struct pass chunk = {.in = items, .out = whole.out, .count = kept};
         if (task->emit == NULL) { chunk.out += whole.made * task->out.item_size; }
-        if (passes(task)) {
+        if (task_passes(task)) {
             memcpy(chunk.out, chunk.in, kept * task->out.item_size);
             chunk.done = chunk.made = kept;
         } else {
-            strand->position[stage] += whole.done;
-            pass_chunks(strand, stage, &chunk);
-            strand->position[stage] -= whole.done;
+            struct way behind = *way;
+            behind.done += whole.done;
+            struct cut one = cut_into(kept, strand->chunk);
+            pass_chunks(strand, &behind, stage, &one, &chunk);
         }
         whole.chunks += chunk.chunks;
         whole.made += chunk.made;
@@ -337,13 +256,10 @@ __attribute__((noinline)) static void fill_range(unsigned char *to, uint64_t fir
     for (size_t i = 0; i < count; i++) { items[i] = first + i; }
 }
 
-/* What is the same for all granules of a run. */
 struct route {
-    /* where a stage puts its output; NULL: where its input lies. Of the end: in this granule */
-    unsigned char *out[FUSE_MAX];
-    uint32_t special;     /* a bit for each stage whose chunks are not just given to its function */
-    bool     called_back; /* the head's chunks see the callbacks of the input's reader */
-    uint64_t chunks[FUSE_MAX], made[FUSE_MAX];
+    struct way way[FUSE_MAX];
+    uint32_t   special; /* a bit for each stage whose chunks are not just given to its function */
+    bool       called_back; /* the head's chunks see the callbacks of the input's reader */
 };
 _Static_assert(FUSE_MAX <= 32, "a bit for each stage");
 
@@ -354,17 +270,24 @@ static void route_plan(struct strand *strand, struct route *route, uint32_t spec
     route->called_back = strand->origin_count > 0 && strand->called_back;
     route->special = special | (route->called_back ? 1u << (strand->stages - 1) : 0);
     for (unsigned i = strand->stages; i-- > 0;) {
-        const struct async_task *task = strand->stage[i];
-        bool called_back = route->called_back && i + 1 == strand->stages, calls = !passes(task);
+        struct async_task *task = strand->stage[i];
+        struct way        *way = &route->way[i];
+        bool               called_back = route->called_back && i + 1 == strand->stages,
+             calls = !task_passes(task);
         if (!calls) { route->special |= 1u << i; }
-        route->out[i] = NULL;
-        if (i > 0 && (called_back || (calls && !(works_in_place(task) && writable)))) {
+        way->task = task;
+        way->batch = task->batch;
+        way->in_size = task->input_size;
+        /* what an emit function puts out has its own place */
+        way->out_size = task->emit == NULL ? task->out.item_size : 0;
+        way->out = NULL;
+        if (i > 0 && (called_back || (calls && !(task_works_in_place(task) && writable)))) {
             unsigned scratch = flip++ & 1;
             if (strand->scratch[scratch] == NULL) { scratch ^= 1; }
-            route->out[i] = strand->scratch[scratch]->data;
+            way->out = strand->scratch[scratch]->data;
             writable = true;
         }
-        route->chunks[i] = route->made[i] = 0;
+        way->done = way->chunks = way->made = 0;
     }
 }
 
@@ -386,16 +309,18 @@ static void pass_on(struct strand *strand, unsigned stage, struct pass *pass)
 static NEVER_INLINE void pass_specially(struct strand *strand, const struct route *route,
                                         unsigned stage, struct pass *pass, size_t offset)
 {
+    const struct way *way = &route->way[stage];
     if (route->called_back && stage + 1 == strand->stages) {
-        pass_called_back(strand, pass, offset);
-    } else if (passes(strand->stage[stage])) {
+        pass_called_back(strand, way, pass, offset);
+    } else if (task_passes(strand->stage[stage])) {
         pass_on(strand, stage, pass);
     } else {
-        pass_chunks(strand, stage, pass);
+        struct cut cut = cut_into(pass->count, strand->chunk);
+        pass_chunks(strand, way, stage, &cut, pass);
     }
     size_t read = pass->done + (pass->failed ? 1 : 0);
     if (strand->traced != 0 && read > 0) {
-        trace_chunk(strand, stage, strand->position[stage], read, pass->made);
+        trace_chunk(strand, stage, strand->position[stage] + way->done, read, pass->made);
     }
 }
 
@@ -417,34 +342,37 @@ static NEVER_INLINE void stop_pass(struct strand *strand, unsigned stage, struct
 static size_t pass_granule(struct strand *strand, struct route *route, size_t offset, size_t count,
                            bool *stop)
 {
-    struct async_task *head = strand->stage[strand->stages - 1], *end = strand->stage[0];
-    unsigned char     *at;
-    if (end->emit == NULL) {
+    struct way    *end = &route->way[0];
+    unsigned char *at;
+    bool           emits = end->out_size == 0;
+    if (!emits) {
         unsigned char *to = strand->out == NULL ? strand->input.items : strand->out->data;
-        route->out[0] = to + strand->produced * end->out.item_size;
+        end->out = to + strand->produced * end->out_size;
     }
     if (strand->input.items == NULL) {
         at = strand->scratch[0]->data;
         fill_range(at, strand->range_first + offset, count);
     } else {
-        at = strand->input.items + offset * head->input_size;
+        at = strand->input.items + offset * route->way[strand->stages - 1].in_size;
     }
-    size_t read = count;
+    size_t     read = count;
+    struct cut cut = cut_into(count, strand->chunk);
     for (unsigned i = strand->stages; i-- > 0;) {
-        struct async_task *task = strand->stage[i];
-        unsigned char     *out = route->out[i] != NULL ? route->out[i] : at;
-        struct pass        pass = {.in = at, .out = out, .count = count};
-        context.task = task;
+        struct way    *way = &route->way[i];
+        unsigned char *out = way->out != NULL ? way->out : at;
+        struct pass    pass = {.in = at, .out = out, .count = count};
+        context.task = way->task;
         if (likely((route->special >> i & 1) == 0)) {
-            pass_chunks(strand, i, &pass);
+            if (unlikely(count != cut.count)) { cut = cut_into(count, strand->chunk); }
+            pass_chunks(strand, way, i, &cut, &pass);
         } else {
             pass_specially(strand, route, i, &pass, offset);
         }
-        strand->position[i] += pass.done;
-        route->chunks[i] += pass.chunks;
-        route->made[i] += pass.made;
+        way->done += pass.done;
+        way->chunks += pass.chunks;
+        way->made += pass.made;
         /* relaxed: cancelled while its chunk ran: what the chunk made is dropped */
-        if (unlikely(pass.stop || load_relaxed(&task->dropped))) {
+        if (unlikely(pass.stop || load_relaxed(&way->task->dropped))) {
             *stop = true;
             if (i + 1 == strand->stages) { read = pass.done + (pass.failed ? 1 : 0); }
             stop_pass(strand, i, &pass);
@@ -453,7 +381,7 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
         count = pass.made;
         if (count == 0) { break; }
     }
-    if (end->emit == NULL) { strand->produced += count; }
+    if (!emits) { strand->produced += count; }
     return read;
 }
 
@@ -503,14 +431,15 @@ NEVER_INLINE void strand_execute(struct strand *strand, uint32_t special)
     }
     strand->produced = total;
     if (end->emit != NULL) {
-        route.made[0] = total;
+        route.way[0].made = total;
         size_t expected = load_relaxed(&end->emitted); /* relaxed (both): an estimate */
         if (total != expected) {
             store_relaxed(&end->emitted, max_size(total, expected - expected / 8));
         }
     }
     for (unsigned i = 0; i < strand->stages; i++) {
-        add_relaxed(&strand->stage[i]->chunks, route.chunks[i]); /* relaxed: a statistic */
-        add_relaxed(&strand->stage[i]->made, route.made[i]);     /* relaxed: a statistic */
+        /* relaxed (both): statistics */
+        add_relaxed(&strand->stage[i]->chunks, route.way[i].chunks);
+        add_relaxed(&strand->stage[i]->made, route.way[i].made);
     }
 }

@@ -136,7 +136,8 @@ static enum run_result search_on(struct helping *help, struct run_options option
             return result;
         }
         struct async_task *above = NULL;
-        if (result == RUN_INPUT) {
+        /* who is at it may need more input soon */
+        if (result == RUN_INPUT || result == RUN_BUSY) {
             above = go_up(help, step, false, &search, &result);
         } else {
             put_back(help, step.task); /* its workers do it, or there is nothing to do */

@@ -73,6 +73,19 @@ static inline int task_call_each(const struct async_task *task, const unsigned c
     return 0;
 }
 
+/* Its items are its input's. */
+static inline bool task_passes(const struct async_task *task)
+{
+    return task->each == NULL && task->batch == NULL && task->emit == NULL;
+}
+
+/* Its items may lie where its input lay. */
+static inline bool task_works_in_place(const struct async_task *task)
+{
+    return task_passes(task) ||
+           (task->in_place && task->emit == NULL && task->input_size == task->out.item_size);
+}
+
 /* draw.c: claims a run from the backlog of strand->stage[0] and draws its input. */
 /* items to make buffers for */
 size_t          draw_limit(const struct strand *strand, size_t backlog, struct run_options options);
@@ -91,12 +104,13 @@ void   edge_disarm(struct edge *edge);       /* graph.c; when it returns the wai
 size_t draw_available(const struct async_task *head);
 size_t draw_unasked(const struct async_task *head, size_t backlog);
 
-/* execute.c: passes the drawn items through the stages. */
+/* buffers.c */
 /* buffers for up to strand->limit items; false: no memory */
 bool strand_prepare(struct strand *strand);
+void strand_free(struct strand *strand); /* what is left of the buffers */
+/* execute.c: passes the drawn items through the stages. */
 /* special: a bit for each stage whose chunks may not just be given to its function */
 void strand_execute(struct strand *strand, uint32_t special);
-void strand_free(struct strand *strand); /* what is left of the buffers */
 
 /* emit.c */
 /* The next outputs go behind the `used` items of the block. */
