@@ -89,7 +89,7 @@ inline void register_async(unsigned cpus)
 {
     for (unsigned stages : config::depths) {
         for (std::size_t chunk : chunks) {
-            for (unsigned window : {0u, 64u}) {
+            for (unsigned window : {0u, 64u, 1024u}) {
                 pipeline::Crew asleep{cpus, false, window};
                 pipeline::Crew reader{cpus - 1, cpus > 1, window};
                 for (bool ordered : {false, true}) {
