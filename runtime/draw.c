@@ -44,9 +44,10 @@ size_t draw_limit(const struct strand *strand, size_t backlog, struct run_option
     size_t                   chunk = strand->chunk;
     if (chunk >= backlog) { return backlog; }
     if (options.single) { return chunk; }
-    size_t chunks = load_relaxed(&end->run_chunks);  /* relaxed: an estimate */
-    size_t workers = load_relaxed(&end->pool->size); /* relaxed: a number of chunks is chosen */
-    if (workers > 1) { chunks = min_size(chunks, backlog / chunk / (2 * workers) + 1); }
+    size_t chunks = load_relaxed(&end->run_chunks); /* relaxed: an estimate */
+    /* relaxed: a number of chunks is chosen */
+    size_t share = load_relaxed(&end->pool->size) + (end->pool->readers_help ? 1 : 0);
+    if (share > 1) { chunks = min_size(chunks, backlog / chunk / (2 * share) + 1); }
     /* else it holds a granule and what it emits */
     if (end->emit == NULL || head->source.kind <= ASYNC_SOURCE_NEXT) {
         size_t bytes = max_size(end->input_size, end->out.item_size);
