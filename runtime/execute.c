@@ -151,30 +151,38 @@ static struct cut cut_into(size_t count, size_t chunk)
     return (struct cut){count, chunk, whole, count - whole * chunk};
 }
 
-ALWAYS_INLINE void pass_chunks(struct strand *strand, const struct way *way, unsigned stage,
-                               const struct cut *cut, struct pass *pass)
+/* What became of a pass whose whole chunks were given to the function, and the call for the rest. */
+static NEVER_INLINE void pass_end(struct strand *strand, const struct way *way, unsigned stage,
+                                  const struct cut *cut, int code, struct calls *calls,
+                                  struct pass *pass)
 {
-    size_t       chunk = cut->chunk, whole = cut->whole, rest = cut->rest;
-    struct calls calls = {.left = whole};
-    int          code = call_chunks(strand, way, pass->in, pass->out, chunk, &calls);
-    pass->chunks = whole - calls.left;
-    pass->done = pass->chunks * chunk;
-    size_t failed = chunk;
-    if (rest > 0 && code == 0 && calls.left == 0) {
-        calls.left = 1;
+    size_t failed = cut->chunk;
+    pass->chunks = cut->whole - calls->left;
+    pass->done = pass->chunks * cut->chunk;
+    if (cut->rest > 0 && code == 0 && calls->left == 0) {
+        calls->left = 1;
         code = call_chunks(strand, way, pass->in + pass->done * way->in_size,
-                           pass->out + pass->done * way->out_size, rest, &calls);
-        pass->chunks += 1 - calls.left;
-        pass->done += (1 - calls.left) * rest;
-        failed = rest;
+                           pass->out + pass->done * way->out_size, cut->rest, calls);
+        pass->chunks += 1 - calls->left;
+        pass->done += (1 - calls->left) * cut->rest;
+        failed = cut->rest;
     }
     if (unlikely(code != 0)) {
-        pass->done -= failed - min_size(calls.done, failed - 1);
+        pass->done -= failed - min_size(calls->done, failed - 1);
         fail(strand, stage, code, strand->position[stage] + way->done + pass->done);
         pass->failed = true;
     }
     pass->stop = pass->done < pass->count;
     pass->made = pass->done;
+}
+
+static void pass_chunks(struct strand *strand, const struct way *way, unsigned stage,
+                        struct pass *pass)
+{
+    struct cut   cut = cut_into(pass->count, strand->chunk);
+    struct calls calls = {.left = cut.whole};
+    int          code = call_chunks(strand, way, pass->in, pass->out, cut.chunk, &calls);
+    pass_end(strand, way, stage, &cut, code, &calls, pass);
 }
 
 /* The chunks of a head whose input's reader has callbacks: each sees the callbacks first, and may
@@ -218,8 +226,7 @@ static void pass_called_back(struct strand *strand, const struct way *way, struc
         } else {
             struct way behind = *way;
             behind.done += whole.done;
-            struct cut one = cut_into(kept, strand->chunk);
-            pass_chunks(strand, &behind, stage, &one, &chunk);
+            pass_chunks(strand, &behind, stage, &chunk);
         }
         whole.chunks += chunk.chunks;
         whole.made += chunk.made;
@@ -315,8 +322,7 @@ static NEVER_INLINE void pass_specially(struct strand *strand, const struct rout
     } else if (task_passes(strand->stage[stage])) {
         pass_on(strand, stage, pass);
     } else {
-        struct cut cut = cut_into(pass->count, strand->chunk);
-        pass_chunks(strand, way, stage, &cut, pass);
+        pass_chunks(strand, way, stage, pass);
     }
     size_t read = pass->done + (pass->failed ? 1 : 0);
     if (strand->traced != 0 && read > 0) {
@@ -360,11 +366,27 @@ static size_t pass_granule(struct strand *strand, struct route *route, size_t of
     for (unsigned i = strand->stages; i-- > 0;) {
         struct way    *way = &route->way[i];
         unsigned char *out = way->out != NULL ? way->out : at;
-        struct pass    pass = {.in = at, .out = out, .count = count};
+        struct calls   calls = {0};
+        int            code = 0;
+        bool           plain = likely((route->special >> i & 1) == 0);
         context.task = way->task;
-        if (likely((route->special >> i & 1) == 0)) {
+        if (plain) {
             if (unlikely(count != cut.count)) { cut = cut_into(count, strand->chunk); }
-            pass_chunks(strand, way, i, &cut, &pass);
+            calls.left = cut.whole;
+            code = call_chunks(strand, way, at, out, cut.chunk, &calls);
+            /* relaxed: as below */
+            if (likely(code == 0 && calls.left == 0 && cut.rest == 0 &&
+                       !load_relaxed(&way->task->dropped))) {
+                way->done += count;
+                way->chunks += cut.whole;
+                way->made += count;
+                at = out;
+                continue;
+            }
+        }
+        struct pass pass = {.in = at, .out = out, .count = count};
+        if (plain) {
+            pass_end(strand, way, i, &cut, code, &calls, &pass);
         } else {
             pass_specially(strand, route, i, &pass, offset);
         }

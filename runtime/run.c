@@ -16,6 +16,7 @@
 
 #define RUN_NS_LOW     24000 /* a run that lasts less takes twice as many chunks next time */
 #define RUN_NS_HIGH    72000
+#define RUN_ALONE      4 /* times as long where there is nobody to share with */
 #define RUN_CHUNKS_MAX (1u << 20)
 #define MEASURE_EVERY  8 /* runs, once the size has settled */
 
@@ -129,7 +130,10 @@ static void adapt(struct async_task *end, const struct strand *strand, uint64_t 
 {
     if (strand->chunk == SIZE_MAX || strand->count == 0) { return; }
     uint32_t chunks = load_relaxed(&end->run_chunks); /* relaxed: an estimate */
-    size_t   done = (strand->count + strand->chunk - 1) / strand->chunk;
+    /* relaxed: an estimate */
+    bool alone = load_relaxed(&end->pool->size) <= 1 && !end->pool->readers_help;
+    if (alone) { ns /= RUN_ALONE; }
+    size_t done = (strand->count + strand->chunk - 1) / strand->chunk;
     if (ns > RUN_NS_HIGH) {
         uint64_t fits = done * ((RUN_NS_LOW + RUN_NS_HIGH) / 2) / ns;
         store_relaxed(&end->run_chunks, (uint32_t)max_size(1, fits)); /* relaxed: an estimate */
