@@ -96,8 +96,6 @@ static struct queue_segment *segment_new(uint64_t number)
     store_relaxed(&segment->next, NULL);
     store_relaxed(&segment->cursor, 0);
     store_relaxed(&segment->seen, 0);
-    store_relaxed(&segment->chase, 0);
-    store_relaxed(&segment->patience, 0);
     segment->number = number;
     segment->retired.object = segment;
     segment->retired.free = segment_free;
@@ -115,6 +113,8 @@ bool queue_init(struct queue *queue, size_t item_size)
     atomic_init(&queue->tail, segment);
     atomic_init(&queue->more_put, 0);
     atomic_init(&queue->more_taken, 0);
+    atomic_init(&queue->chase, 0);
+    atomic_init(&queue->patience, 0);
     atomic_init(&queue->spare, NULL);
     return segment != NULL;
 }

@@ -30,6 +30,9 @@ struct queue {
     /* moved by readers, once a segment */
     alignas(FALSE_SHARING) SHARED(struct queue_segment *) head;
     shared_u64 more_taken; /* readers */
+    /* Hints of theirs: looks in a row that found hardly more than one slot, and how many more than
+     * usual it takes. */
+    shared_u64 chase, patience;
     /* moved by writers, once a segment */
     alignas(FALSE_SHARING) SHARED(struct queue_segment *) tail;
     shared_u64                     more_put; /* writers */

@@ -47,12 +47,10 @@ static NEVER_INLINE void slot_pass(struct queue *queue, struct queue_segment *se
 static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *record,
                                    struct queue_segment *segment, struct queue_segment *next)
 {
+    STEP("queue_take: next"); /* from here on it may be gone: it is not protected */
     /* U8 <- U7. I5 */
     if (load_seq_cst(&queue->tail) == segment) { tail_move(queue, segment, next); }
     struct queue_segment *expected = segment;
-    /* relaxed (all): hints */
-    store_relaxed(&next->chase, load_relaxed(&segment->chase));
-    store_relaxed(&next->patience, load_relaxed(&segment->patience));
     if (cas_seq_cst(&queue->head, &expected, next)) { /* U7 -> U8 */
         STEP("queue_take: moved");
         /* I5. relaxed: it does not come back to a segment that it has left */
@@ -68,15 +66,16 @@ static NEVER_INLINE void head_move(struct queue *queue, struct reclaim_record *r
  * when it has come up right behind them several times without finding the queue empty, it
  * lets them get some slots ahead. Where they put nothing meanwhile (they wait for this very read,
  * or are this very thread), it was in vain, and comes again after twice as many looks. */
-static NEVER_INLINE uint64_t tickets_look(struct queue_segment *segment, uint64_t index)
+static NEVER_INLINE uint64_t tickets_look(struct queue *queue, struct queue_segment *segment,
+                                          uint64_t index)
 {
     /* relaxed (all): coherent with the tickets of all puts that happened before this call; the
      * other two are hints */
     uint64_t tickets = load_relaxed(&segment->tickets); /* LP: empty */
-    uint64_t given = given_out(tickets), patience = load_relaxed(&segment->patience);
-    uint64_t chase = load_relaxed(&segment->chase);
+    uint64_t given = given_out(tickets), patience = load_relaxed(&queue->patience);
+    uint64_t chase = load_relaxed(&queue->chase);
     if (given <= index) {
-        if (chase != 0 && patience == 0) { store_relaxed(&segment->chase, 0); }
+        if (chase != 0 && patience == 0) { store_relaxed(&queue->chase, 0); }
         return tickets;
     }
     if (given - index > CLOSE) {
@@ -87,9 +86,9 @@ static NEVER_INLINE uint64_t tickets_look(struct queue_segment *segment, uint64_
         patience = given_out(tickets) > given ? 0 : min_size(2 * patience + CHASE, PATIENCE_MOST);
         given = given_out(tickets);
         chase = patience == 0 ? CHASE : 0;
-        store_relaxed(&segment->patience, patience);
+        store_relaxed(&queue->patience, patience);
     }
-    store_relaxed(&segment->chase, chase);
+    store_relaxed(&queue->chase, chase);
     store_relaxed(&segment->seen, given);
     return tickets;
 }
@@ -135,7 +134,7 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
             /* relaxed: any number that was given out will do */
             uint64_t seen = load_relaxed(&segment->seen);
             if (unlikely(seen <= index)) {
-                uint64_t tickets = tickets_look(segment, index);
+                uint64_t tickets = tickets_look(queue, segment, index);
                 seen = given_out(tickets);
                 if (seen <= index) {
                     *end = (tickets & CLOSED) != 0 &&

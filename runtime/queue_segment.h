@@ -50,11 +50,8 @@ struct queue_segment {
     /* The readers' line. */
     shared_u64 cursor;
     /* tickets that were given out at some time: stored, not maximized, it may fall back */
-    shared_u64 seen;
-    /* Hints: looks in a row that found hardly more than one slot, and how many more than usual it
-     * takes. */
-    shared_u64    chase, patience;
-    unsigned char gap_too[FALSE_SHARING - 4 * sizeof(uint64_t)];
+    shared_u64    seen;
+    unsigned char gap_too[FALSE_SHARING - 2 * sizeof(uint64_t)];
     struct slot   slots[SEGMENT_SLOTS]; /* slot_at */
 };
 

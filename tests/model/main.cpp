@@ -135,7 +135,7 @@ outcome explore(const model_shape &s, const options &o)
 
 static const model_shape *const groups[] = {
     deque_shapes, event_shapes, queue_shapes, channel_shapes, waitlist_shapes, reclaim_shapes,
-    block_shapes, order_shapes, task_shapes,  worker_shapes,  pool_shapes,
+    block_shapes, order_shapes, task_shapes,  worker_shapes,  pool_shapes,     trace_shapes,
 };
 
 static double now()

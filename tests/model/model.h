@@ -29,7 +29,7 @@ struct model_shape {
 /* Shapes, up to one without a name. */
 extern const struct model_shape deque_shapes[], event_shapes[], queue_shapes[], channel_shapes[],
     waitlist_shapes[], reclaim_shapes[], block_shapes[], order_shapes[], task_shapes[],
-    worker_shapes[], pool_shapes[];
+    worker_shapes[], pool_shapes[], trace_shapes[];
 
 /* Ends the execution: it is the one that is looked for. */
 void model_failed(const char *file, int line, const char *what) __attribute__((noreturn));

@@ -42,7 +42,8 @@ PROGRAMS = {
     "unit": {"deque": [("unit_test_deque", "")], "event": [("unit_test_event", "")],
              "queue": [("unit_test_queue", ""), ("unit_test_block", "")],
              "reclaim": [("unit_test_reclaim", ""), ("unit_test_queue", "")],
-             "channel": [("unit_test_waitlist", ""), ("unit_test_channel", "")]},
+             "channel": [("unit_test_waitlist", ""), ("unit_test_channel", "")],
+             "trace": [("unit_test_trace_ring", "")]},
     "regress": {"channel": [("regress_closed_full", ""), ("regress_closed_then_written", ""),
                             ("regress_ended_yet_open", ""), ("regress_told_in_vain", "")]},
     "history": {"queue": HISTORY, "reclaim": HISTORY, "channel": HISTORY},
@@ -50,14 +51,16 @@ PROGRAMS = {
                "queue": [("stress_queue_stress", "4 4 1"), ("history_queue_stress", "3 4 1")],
                "reclaim": [("stress_queue_stress", "4 4 1"), ("history_queue_stress", "3 4 1")],
                "channel": [("stress_channel_stress", "4 4 1"), ("history_channel_stress", "3 4 1")],
-               "pool": [("stress_meeting_stress", "6 4 1"), ("stress_pipeline_stress", "4 4 1")]},
+               "pool": [("stress_meeting_stress", "6 4 1"), ("stress_pipeline_stress", "4 4 1")],
+               "trace": [("stress_trace_stress", "6 4 1")]},
     "conformance": {"queue": CHANNELS, "channel": CHANNELS,
                     "pool": [("conformance_pools", ""), ("conformance_order", "")]},
     "tsan": {"deque": [("stress_deque_stress", "5 4 1")], "event": [("stress_event_stress", "4 4 1")],
              "queue": [("stress_queue_stress", "5 4 1"), ("stress_channel_stress", "5 4 1")],
              "reclaim": [("stress_queue_stress", "5 4 1")],
              "channel": [("stress_channel_stress", "5 4 1")],
-             "pool": [("stress_pipeline_stress", "5 4 1")]},
+             "pool": [("stress_pipeline_stress", "5 4 1")],
+             "trace": [("stress_trace_stress", "5 4 1")]},
 }
 PATIENCE_S = 120  # of one program: whoever takes longer hangs
 

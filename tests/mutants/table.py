@@ -171,4 +171,16 @@ MUTANTS = [
            "    store_release(&place->filled, 1); /* R1 -> R2 */",
            "    store_relaxed(&place->filled, 1); /* R1 -> R2 */",
            "a run is passed on before its pieces are there", "pool", "lint model", ["order/two-finish"]),
+    # ---- the recorder ----
+    Mutant("trace-words-relaxed", "trace_ring.c",
+           "store_release(&to[i], words[i]); } /* Y2 -> Y3 */", "store_relaxed(&to[i], words[i]); } /* Y2 -> Y3 */",
+           "who sees a word of a later event need not see that the writer has come round", "trace", "lint model",
+           ["trace/keeps-one"]),
+    Mutant("trace-no-second-look", "trace_ring.c",
+           "        head = load_acquire(&ring->head); /* Y4 <- Y1 */\n        if (head", "        if (head",
+           "an event that was overwritten meanwhile is taken for whole", "trace", "model unit",
+           ["trace/keeps-one"]),
+    Mutant("trace-one-slot-too-few", "trace_ring.c",
+           "        if (head - ring->next < ring->slots) {", "        if (head - ring->next <= ring->slots) {",
+           "the event whose slot is being written is taken for whole", "trace", "model unit", ["trace/keeps-one"]),
 ]
