@@ -151,7 +151,7 @@ static struct cut cut_into(size_t count, size_t chunk)
     return (struct cut){count, chunk, whole, count - whole * chunk};
 }
 
-/* What became of a pass whose whole chunks were given to the function, and the call for the rest. */
+/* What became of a pass whose whole chunks were given to the function; the call for the rest. */
 static NEVER_INLINE void pass_end(struct strand *strand, const struct way *way, unsigned stage,
                                   const struct cut *cut, int code, struct calls *calls,
                                   struct pass *pass)

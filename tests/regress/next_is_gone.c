@@ -1,6 +1,6 @@
 /* next_is_gone.c: a reader that stands still before it moves the head of a queue on knows the next
- * segment, and does not protect it: when it goes on, the segment may be somebody else's memory. It
- * wrote two hints there. Where that memory had become other segments, at other addresses, it hit the
+ * segment, and does not protect it: when it goes on, the segment may be others' memory. It wrote
+ * two hints there. Where that memory had become other segments, at other addresses, it hit the
  * state of a slot now and then, and the item in it was lost. */
 #include "../unit/freezer.h"
 
