@@ -62,8 +62,9 @@ ASYNC_EXTERN_BEGIN
  * Since: 0.1 */
 ASYNC_API ASYNC_CHECKED async_status async_trace_start(async_pool *pool, size_t events);
 
-/* No run of chunks that begins from now on is recorded. What was recorded can be read until the
- * next start or the end of the pool. Without a start: OK.
+/* No run of chunks that begins from now on is recorded; what a thread is in the middle of still may
+ * be: a run, a PARK that ends at this moment. What was recorded can be read until the next start or
+ * the end of the pool. Without a start: OK.
  *
  * Threads: any, while work runs.
  * Progress: takes a lock; does not wait for running chunks.
