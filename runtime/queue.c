@@ -165,7 +165,7 @@ ALWAYS_INLINE void entry_fill(struct queue_segment *segment, uint64_t index, con
 {
     for (size_t i = 0; i < word_count; i++) {
         /* relaxed: published by the state word, or with the segment */
-        store_relaxed(&slot_at(segment, index + i)->word, words[i]);
+        store_relaxed(&segment->slots[index + i].word, words[i]);
     }
 }
 
@@ -175,7 +175,7 @@ ALWAYS_INLINE bool entry_publish(struct queue_segment *segment, uint64_t index, 
 {
     uint64_t pending = PENDING;
     entry_fill(segment, index, words, word_count);
-    return cas_release(&slot_at(segment, index)->state, &pending, state); /* U1 -> U2. LP: put */
+    return cas_release(&segment->slots[index].state, &pending, state); /* U1 -> U2. LP: put */
 }
 
 /* Slots of the caller's that will have no entry: no reader shall wait for them. */
@@ -185,9 +185,7 @@ static void spoil_own(struct queue *queue, struct queue_segment *segment, uint64
     for (uint64_t i = from; i < to && i < SEGMENT_SLOTS; i++) {
         uint64_t pending = PENDING;
         /* relaxed: nothing is published by it. A failure: a reader has done the same */
-        if (cas_relaxed(&slot_at(segment, i)->state, &pending, TAG_SPOILED)) {
-            count_spoiled(queue);
-        }
+        if (cas_relaxed(&segment->slots[i].state, &pending, TAG_SPOILED)) { count_spoiled(queue); }
     }
 }
 
@@ -226,7 +224,7 @@ static enum attempt put_beyond(struct queue *queue, struct queue_segment *segmen
         if (fresh == NULL) { return ATTEMPT_NO_MEMORY; }
         fresh->number = segment->number + 1;
         entry_fill(fresh, 0, words, word_count);
-        store_relaxed(&slot_at(fresh, 0)->state, state); /* relaxed (both): published by U4 */
+        store_relaxed(&fresh->slots[0].state, state); /* relaxed (both): published by U4 */
         store_relaxed(&fresh->tickets, word_count);
         if (cas_acq_rel(&segment->next, &next, fresh)) { /* U4 -> U5. LP: put */
             STEP("queue_put: appended");
@@ -370,7 +368,7 @@ static size_t segment_after_fork(struct queue_segment *segment)
     uint64_t given = given_out(load_relaxed(&segment->tickets));
     size_t   items = 0, from = (size_t)(cursor >> CURSOR_FROM);
     while (index < min_size(given, SEGMENT_SLOTS)) {
-        struct slot *slot = slot_at(segment, index);
+        struct slot *slot = &segment->slots[index];
         uint64_t     state = load_relaxed(&slot->state);
         if (state == PENDING || state == TAG_SPOILED) {
             store_relaxed(&slot->state, TAG_SPOILED);

@@ -9,10 +9,10 @@
 #ifndef SPINS
 #define SPINS 48 /* looks at slots whose tickets are out, in one call, before spoiling */
 #endif
-#define AHEAD         4  /* slots that a reader fetches ahead, where they are known to be in use */
-#define CLOSE         8  /* slots between the reader and the writers, at most, that are a chase */
-#define CHASE         3  /* such looks in a row, none in vain, after which a reader falls back */
-#define FALL_BACK     32 /* pauses */
+#define AHEAD         4   /* slots that a reader fetches ahead, where they are known to be in use */
+#define CLOSE         16  /* slots between the reader and the writers, at most, that are a chase */
+#define CHASE         3   /* such looks in a row, none in vain, after which a reader falls back */
+#define FALL_BACK     128 /* pauses */
 #define PATIENCE_MOST 4096 /* looks, at most, between two times of falling back that were in vain */
 #define BACK_OFF      32   /* pauses after a claim that was lost, at first */
 #define BACK_OFF_MOST 256  /* and at most: what another reader needs for some hundred items */
@@ -142,9 +142,9 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
                     return 0;
                 }
             }
-            struct slot *slot = slot_at(segment, index);
+            struct slot *slot = &segment->slots[index];
             if (index + AHEAD < min_size(seen, SEGMENT_SLOTS)) {
-                prefetch_read(slot_at(segment, index + AHEAD));
+                prefetch_read(&segment->slots[index + AHEAD]);
             }
             uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
             if (unlikely(state == PENDING)) { state = slot_wait(queue, slot, &spins); }
@@ -187,7 +187,7 @@ ALWAYS_INLINE size_t claim_next(struct queue *queue, struct reclaim_record *reco
 static inline uint64_t claim_word(const struct claim *claim, size_t word)
 {
     /* relaxed: words do not change once they are published, which the claim has acquired (I6) */
-    return load_relaxed(&slot_at(claim->segment, claim->index + word)->word);
+    return load_relaxed(&claim->segment->slots[claim->index + word].word);
 }
 
 /* The claimed items, out of the slots. */
@@ -275,8 +275,8 @@ size_t queue_read_word(struct queue *queue, void *item, bool *end)
             uint64_t cursor = load_relaxed(&segment->cursor);
             uint64_t seen = min_size(load_relaxed(&segment->seen), SEGMENT_SLOTS);
             if (likely(cursor < seen)) {
-                const struct slot *slot = slot_at(segment, cursor);
-                if (cursor + AHEAD < seen) { prefetch_read(slot_at(segment, cursor + AHEAD)); }
+                const struct slot *slot = &segment->slots[cursor];
+                if (cursor + AHEAD < seen) { prefetch_read(&segment->slots[cursor + AHEAD]); }
                 uint64_t state = load_acquire(&slot->state); /* U2 <- U1 */
                 /* relaxed: I6, once the state is known */
                 uint64_t word = load_relaxed(&slot->word);

@@ -7,12 +7,10 @@
 #include "queue.h"
 #include "reclaim.h"
 
-#ifndef LINES
-#define LINES 60 /* of slots in a segment: so that it is one block of 4 KiB */
+#ifndef SEGMENT_SLOTS
+#define SEGMENT_SLOTS 240 /* so that it is one block of 4 KiB */
 #endif
-#define LINE_SLOTS    4
-#define SEGMENT_SLOTS (LINE_SLOTS * LINES)
-#define INLINE_WORDS  (QUEUE_INLINE / sizeof(uint64_t))
+#define INLINE_WORDS (QUEUE_INLINE / sizeof(uint64_t))
 
 #define CLOSED ((uint64_t)1 << 63) /* in `tickets` */
 enum { LIMIT = 32, LIMIT_MASK = 0x7fffffff };
@@ -52,17 +50,11 @@ struct queue_segment {
     /* tickets that were given out at some time: stored, not maximized, it may fall back */
     shared_u64    seen;
     unsigned char gap_too[FALSE_SHARING - 2 * sizeof(uint64_t)];
-    struct slot   slots[SEGMENT_SLOTS]; /* slot_at */
+    struct slot   slots[SEGMENT_SLOTS];
 };
 
-_Static_assert(LINES != 60 || sizeof(struct queue_segment) == 4096, "a segment fills its block");
-
-/* Slots that follow each other lie in different lines: their writers do not disturb each other, nor
- * the reader that is close behind. */
-ALWAYS_INLINE struct slot *slot_at(struct queue_segment *segment, uint64_t index)
-{
-    return &segment->slots[index % LINES * LINE_SLOTS + index / LINES];
-}
+_Static_assert(SEGMENT_SLOTS != 240 || sizeof(struct queue_segment) == 4096,
+               "a segment fills its block");
 
 /* What *source holds, protected until the slot is used again. */
 ALWAYS_INLINE struct queue_segment *protect(struct reclaim_record *record, enum reclaim_slot slot,

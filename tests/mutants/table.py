@@ -60,12 +60,12 @@ MUTANTS = [
            "the oldest job is not in the new array", "deque", "model unit stress", ["deque/growth"]),
     # ---- the queue ----
     Mutant("queue-publish-relaxed", "queue.c",
-           "return cas_release(&slot_at(segment, index)->state, &pending, state); /* U1 -> U2. LP: put */",
-           "return cas_relaxed(&slot_at(segment, index)->state, &pending, state); /* U1 -> U2. LP: put */",
+           "return cas_release(&segment->slots[index].state, &pending, state); /* U1 -> U2. LP: put */",
+           "return cas_relaxed(&segment->slots[index].state, &pending, state); /* U1 -> U2. LP: put */",
            "a reader sees the slot before what is in it", "queue", "lint model tsan", ["queue/one-and-one"]),
     Mutant("queue-publish-blindly", "queue.c",
-           "return cas_release(&slot_at(segment, index)->state, &pending, state); /* U1 -> U2. LP: put */",
-           "(void)pending;\n    store_release(&slot_at(segment, index)->state, state); /* U1 -> U2 */\n"
+           "return cas_release(&segment->slots[index].state, &pending, state); /* U1 -> U2. LP: put */",
+           "(void)pending;\n    store_release(&segment->slots[index].state, state); /* U1 -> U2 */\n"
            "    return true;",
            "an item goes into a slot that a reader has given up: lost", "queue", "model history",
            ["queue/close-races-write"]),
