@@ -30,7 +30,6 @@ struct context {
     unsigned           nesting;     /* runs on this stack */
     struct guard      *guard;       /* debug builds: the innermost that is armed */
     uintptr_t          stack_end;   /* its lowest address; 0: not known, a client's */
-    unsigned           runs;        /* so far: the clock is not read for each */
     unsigned           looks_off;   /* waits before which it does not look (wait.c) */
     unsigned           vain_looks;  /* looks in vain, one after the other */
     uint16_t           draw_waited; /* async_trace_wait of the last draw that was recorded */

@@ -126,6 +126,15 @@ static void stop_behind(struct strand *strand)
     }
 }
 
+/* The task's own count of runs: with one for each thread a task that takes turns with another one
+ * might never be timed. */
+static bool to_be_timed(struct async_task *end)
+{
+    uint32_t runs = load_relaxed(&end->runs) + 1; /* relaxed (all): one more or less */
+    store_relaxed(&end->runs, runs);
+    return load_relaxed(&end->run_chunks) < 16 || runs % MEASURE_EVERY == 0;
+}
+
 static void adapt(struct async_task *end, const struct strand *strand, uint64_t ns)
 {
     if (strand->chunk == SIZE_MAX || strand->count == 0) { return; }
@@ -212,8 +221,7 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     if (result == RUN_DONE) {
         /* Q3: for the others */
         if (load_seq_cst(&end->backlog) > 0 && !limited) { task_runnable(end); }
-        /* relaxed: an estimate */
-        bool measure = load_relaxed(&end->run_chunks) < 16 || (++context.runs % MEASURE_EVERY) == 0;
+        bool     measure = to_be_timed(end);
         uint64_t start = measure ? os_now_ns() : 0;
         if (strand.count > 0) {
             if (unlikely(strand.traced != 0)) {

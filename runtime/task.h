@@ -125,6 +125,7 @@ struct async_task {
     shared_u32    active;           /* runs inside, where max_parallel is set */
     shared_u32    refused;          /* somebody found `active` at its limit and went away */
     shared_u32    run_chunks;       /* chunks that a run takes: so many as last 24 to 72 us */
+    shared_u32    runs;             /* that were drawn, about: each eighth is timed */
     shared_u64    cursor;           /* of an array or range source */
     shared_u64    sequence;         /* runs drawn, where the strand is ordered */
     shared_u32    waited_for;       /* async_trace_wait: why the last look led to no run */
