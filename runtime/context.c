@@ -33,12 +33,10 @@ void context_error(struct async_error *error, const struct async_task *task, int
     context.has_message = false;
 }
 
-void guard_left(struct guard *guard)
+_Noreturn void guard_panic(void)
 {
-    if (unlikely(guard->armed)) {
-        panic("an exception, pthread_exit or thread cancellation left a function of task \"%s\"",
-              context.task == NULL ? "" : context.task->out.name);
-    }
+    panic("an exception, pthread_exit or thread cancellation left a function of task \"%s\"",
+          context.task == NULL ? "" : context.task->out.name);
 }
 
 /* The personality routine (Itanium C++ ABI, Exception Handling, 2.5) of CLAIM_EXCEPTIONS; named in

@@ -76,7 +76,11 @@ struct guard {
     const void   *frame; /* both for debug builds */
     struct guard *outer;
 };
-void guard_left(struct guard *guard);
+_Noreturn void     guard_panic(void) __attribute__((cold));
+static inline void guard_left(const struct guard *guard)
+{
+    if (unlikely(guard->armed)) { guard_panic(); }
+}
 void guard_check(const struct guard *guard);
 #define GUARD(name)                                                                                \
     struct guard name                                                                              \

@@ -225,24 +225,16 @@ static size_t pull_directly(struct channel *channel, unsigned char *items, size_
     return direct_read(task, items, count);
 }
 
-/* Reads count items, without callbacks. */
-static async_status pull(struct channel *channel, unsigned char *items, size_t count, size_t *got,
-                         async_wait wait)
+/* Reads count items, of which the first `done` are there. */
+static NEVER_INLINE async_status pull_waiting(struct channel *channel, unsigned char *items,
+                                              size_t done, size_t count, size_t *got,
+                                              async_wait wait)
 {
     struct reading reading;
-    size_t         done = 0;
     async_status   status = ASYNC_OK;
-    if (channel->task == NULL && pull_now(channel, items, count, got, wait, &status)) {
-        return status;
-    }
-    if (channel->task != NULL && (done = pull_directly(channel, items, count, wait)) == count) {
-        *got = count;
-        return ASYNC_OK;
-    }
     reading_begin(&reading, channel, wait);
     if (reading.task != NULL) { demand_ask(reading.task, count - done, false); }
     bool last_look = false;
-    status = ASYNC_OK;
     while (done < count) {
         size_t rest = count - done;
         bool   end = false;
@@ -282,6 +274,21 @@ static async_status pull(struct channel *channel, unsigned char *items, size_t c
     return done == count ? ASYNC_OK : status;
 }
 
+/* Reads count items, without callbacks. */
+ALWAYS_INLINE async_status pull(struct channel *channel, unsigned char *items, size_t count,
+                                size_t *got, async_wait wait)
+{
+    size_t       done = 0;
+    async_status status = ASYNC_OK;
+    if (channel->task == NULL) {
+        if (pull_now(channel, items, count, got, wait, &status)) { return status; }
+    } else if (likely((done = pull_directly(channel, items, count, wait)) == count)) {
+        *got = count;
+        return ASYNC_OK;
+    }
+    return pull_waiting(channel, items, done, count, got, wait);
+}
+
 static bool arguments_valid(const struct channel *channel, const void *items, size_t count,
                             async_wait wait)
 {
@@ -300,6 +307,28 @@ async_status reader_before(async_reader *reader, size_t count)
     return ASYNC_FAILED;
 }
 
+/* The same where it has callbacks. A post callback that drops items does not end the stream: the
+ * rest is asked for again. */
+static NEVER_INLINE async_status pull_called_back(struct channel *channel, unsigned char *items,
+                                                  size_t count, size_t *got, async_wait wait)
+{
+    async_reader *reader = &channel->reader;
+    async_status  status = reader_before(reader, count);
+    size_t        done = 0;
+    while (status == ASYNC_OK && done < count) {
+        size_t part = 0;
+        status = pull(channel, items + done * channel->item_size, count - done, &part, wait);
+        if (reader->post != NULL && part > 0) {
+            size_t kept = part;
+            reader->post(items + done * channel->item_size, &kept, reader->post_context);
+            part = min_size(part, kept);
+        }
+        done += part;
+    }
+    *got = done;
+    return status;
+}
+
 async_status async_reader_read(async_reader *reader, void *items, size_t count, size_t *got,
                                async_wait wait)
 {
@@ -309,20 +338,10 @@ async_status async_reader_read(async_reader *reader, void *items, size_t count, 
     }
     if (count == 0) { return ASYNC_OK; }
     struct channel *channel = channel_of_reader(reader);
-    async_status    status = reader_before(reader, count);
     size_t          done = 0;
-    unsigned char  *to = items;
-    /* A post callback that drops items does not end the stream: the rest is asked for again. */
-    while (status == ASYNC_OK && done < count) {
-        size_t part = 0;
-        status = pull(channel, to + done * channel->item_size, count - done, &part, wait);
-        if (reader->post != NULL && part > 0) {
-            size_t kept = part;
-            reader->post(to + done * channel->item_size, &kept, reader->post_context);
-            part = min_size(part, kept);
-        }
-        done += part;
-    }
+    async_status    status = likely(reader->pre == NULL && reader->post == NULL)
+                                 ? pull(channel, items, count, &done, wait)
+                                 : pull_called_back(channel, items, count, &done, wait);
     if (got != NULL) { *got = done; }
     return status;
 }

@@ -32,25 +32,11 @@ static os_mutex error_lock = PTHREAD_MUTEX_INITIALIZER; /* errors are rare: one 
 
 static void finalize(struct async_task *task);
 
-static void finalize_if_last(struct async_task *task)
+void task_finalize_if_last(struct async_task *task)
 {
     uint32_t seen = TASK_STOPPED;
     /* X4 <- X3. LP of the end */
     if (cas_acq_rel(&task->running, &seen, TASK_STOPPED | TASK_FINAL)) { finalize(task); }
-}
-
-bool task_enter(struct async_task *task)
-{
-    uint32_t before = add_acquire(&task->running, 1); /* X5 <- X3 */
-    if (likely((before & TASK_STOPPED) == 0)) { return true; }
-    task_leave(task);
-    return false;
-}
-
-void task_leave(struct async_task *task)
-{
-    /* X3 -> X4 */
-    if (unlikely(sub_acq_rel(&task->running, 1) == (TASK_STOPPED | 1))) { finalize_if_last(task); }
 }
 
 struct async_task *task_enter_head(struct async_task *task)
@@ -84,7 +70,7 @@ void task_stop(struct async_task *task, async_status why)
     uint32_t before = or_seq_cst(&task->running, TASK_STOPPED); /* X3 -> X4 */
     bool     first = (before & TASK_STOPPED) == 0;
     if (first) { graph_nudge(task); }
-    if ((before & ~TASK_STOPPED) == 0) { finalize_if_last(task); }
+    if ((before & ~TASK_STOPPED) == 0) { task_finalize_if_last(task); }
 }
 
 void task_errors_lock(void) { os_mutex_lock(&error_lock); }

@@ -179,8 +179,22 @@ static inline bool task_live(const struct async_task *task)
 {
     return load_acquire(&task->stop) == ASYNC_OK; /* X2 <- X1 */
 }
-void task_leave(struct async_task *task);
-bool task_enter(struct async_task *task);
+/* the last run has left the task, which has stopped */
+void               task_finalize_if_last(struct async_task *task);
+static inline void task_leave(struct async_task *task)
+{
+    /* X3 -> X4 */
+    if (unlikely(sub_acq_rel(&task->running, 1) == (TASK_STOPPED | 1))) {
+        task_finalize_if_last(task);
+    }
+}
+static inline bool task_enter(struct async_task *task)
+{
+    uint32_t before = add_acquire(&task->running, 1); /* X5 <- X3 */
+    if (likely((before & TASK_STOPPED) == 0)) { return true; }
+    task_leave(task);
+    return false;
+}
 /* the first reason stays, but END gives way */
 void task_stop(struct async_task *task, async_status why);
 /* runs of this number and above end at their next chunk */

@@ -14,12 +14,6 @@
 #define LOOK_NS_MOST    500000000
 #define NS_PER_MS       1000000u
 
-bool wait_valid(async_wait wait)
-{
-    return wait.kind == ASYNC_WAIT_NOW || wait.kind == ASYNC_WAIT_FOREVER ||
-           wait.kind == ASYNC_WAIT_PER_ITEM || wait.kind == ASYNC_WAIT_UNTIL;
-}
-
 uint64_t wait_deadline(async_wait wait)
 {
     uint64_t deadline;
