@@ -26,6 +26,7 @@ void harness::register_benchmarks(unsigned cpus)
     std::vector<pipeline::Crew> crews{{cpus, false}};
     crews.push_back(cpus == 1 ? pipeline::Crew{0, false} : pipeline::Crew{cpus - 1, true});
     crews.push_back({8 * cpus, false});
+    crews.push_back({cpus, false, 64});
     for (std::size_t chunk : config::chunks) {
         for (const pipeline::Crew &crew : crews) {
             add(config::name(cpus, chunk) + pipeline::part(crew), [=](benchmark::State &state) {
