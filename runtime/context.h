@@ -76,12 +76,14 @@ struct guard {
     const void   *frame; /* both for debug builds */
     struct guard *outer;
 };
-_Noreturn void     guard_panic(void) __attribute__((cold));
+_Noreturn void guard_panic(void) __attribute__((cold));
+void           guard_check(const struct guard *guard);
+
 static inline void guard_left(const struct guard *guard)
 {
     if (unlikely(guard->armed)) { guard_panic(); }
 }
-void guard_check(const struct guard *guard);
+
 #define GUARD(name)                                                                                \
     struct guard name                                                                              \
         __attribute__((cleanup(guard_left))) = {true, __builtin_frame_address(0), NULL};           \

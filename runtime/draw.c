@@ -49,8 +49,8 @@ size_t draw_limit(const struct strand *strand, size_t backlog, struct run_option
     size_t share = load_relaxed(&end->pool->size) + (end->pool->readers_help ? 1 : 0);
     if (share > 1) {
         /* Who wants everything asks for more as it takes: each thread may hold its part of the
-         * window. Smaller runs would stay small, as what is asked for is what was taken. */
-        /* relaxed: as above */
+         * window. Smaller runs would stay small, as what is asked for is what was taken.
+         * relaxed: as above */
         size_t part = load_relaxed(&end->streams) != 0 ? pool_window(end->pool) / share
                                                        : backlog / chunk / (2 * share) + 1;
         chunks = min_size(chunks, max_size(1, part));

@@ -179,8 +179,11 @@ static inline bool task_live(const struct async_task *task)
 {
     return load_acquire(&task->stop) == ASYNC_OK; /* X2 <- X1 */
 }
-/* the last run has left the task, which has stopped */
-void               task_finalize_if_last(struct async_task *task);
+
+/* The last run has left the task, which has stopped. */
+void task_finalize_if_last(struct async_task *task);
+
+/* Orders X3 to X5: see task.c. */
 static inline void task_leave(struct async_task *task)
 {
     /* X3 -> X4 */
@@ -188,6 +191,8 @@ static inline void task_leave(struct async_task *task)
         task_finalize_if_last(task);
     }
 }
+
+/* False: it has stopped. True: task_leave must follow. */
 static inline bool task_enter(struct async_task *task)
 {
     uint32_t before = add_acquire(&task->running, 1); /* X5 <- X3 */
@@ -195,6 +200,7 @@ static inline bool task_enter(struct async_task *task)
     task_leave(task);
     return false;
 }
+
 /* the first reason stays, but END gives way */
 void task_stop(struct async_task *task, async_status why);
 /* runs of this number and above end at their next chunk */

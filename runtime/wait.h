@@ -14,6 +14,7 @@ static inline bool wait_valid(async_wait wait)
     return wait.kind == ASYNC_WAIT_NOW || wait.kind == ASYNC_WAIT_FOREVER ||
            wait.kind == ASYNC_WAIT_PER_ITEM || wait.kind == ASYNC_WAIT_UNTIL;
 }
+
 /* The deadline of the whole call, or, for a per-item wait, of the item that is waited for from
  * now. */
 uint64_t wait_deadline(async_wait wait);

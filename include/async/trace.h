@@ -63,7 +63,7 @@ ASYNC_EXTERN_BEGIN
 ASYNC_API ASYNC_CHECKED async_status async_trace_start(async_pool *pool, size_t events);
 
 /* No run of chunks that begins from now on is recorded; what a thread is in the middle of still may
- * be: a run, a PARK that ends at this moment. What was recorded can be read until the next start or
+ * be: a run, a STEAL, a PARK that ends. What was recorded can be read until the next start or
  * the end of the pool. Without a start: OK.
  *
  * Threads: any, while work runs.
