@@ -41,7 +41,7 @@ TestEachSize(M, M10_idle_tasks_and_new_pools_work_in_the_child)
     CHECK(reads(b, 4, ASYNC_OK, 4));
     write_numbers(writer, 0, 3);
     CHECK_SOON(async_reader_ready(b) == 6);
-    sleep_ms(20); /* the last worker has put its job away */
+    CHECK(pool_asleep(pool, n)); /* the last worker has put its job away */
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {

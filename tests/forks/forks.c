@@ -48,7 +48,7 @@ static void idle_of(unsigned n)
                .context = &i.probe, .release = probe_release, .max_chunksize = 3);
     WANT_READ(i.b, &item, 1, soon(), ASYNC_OK, 1);
     WANT(UNTIL(SOON, async_reader_ready(i.b) == 9));
-    sleep_ms(20); /* the last chunk's job is over, too: else it would be a task that works */
+    WANT(pool_asleep(i.pool, n)); /* the last chunk's job is over, too: else that task works */
     for (unsigned round = 0; round < 5; round++) {
         in_child(use_idle, &i);
         in_child(use_idle_grown, &i);
@@ -196,6 +196,7 @@ static void busy_of(unsigned n)
     WANT(thread_asleep(&first.thread) && thread_asleep(&second.thread) &&
          thread_asleep(&third.thread));
     WANT(n == 1 || UNTIL(SOON, atomic_load(&b.gate.waiting) == 2));
+    WANT(pool_asleep(b.pool, n <= 2 ? 0 : n - 2));
     b.ready = async_reader_ready(b.running);
     in_child(nothing, NULL);
     in_child(leave, NULL);
@@ -460,7 +461,7 @@ static void f48_child_of_a_child(void)
                .context = &i.probe, .release = probe_release);
     WANT_READ(i.b, &item, 1, soon(), ASYNC_OK, 1);
     WANT(UNTIL(SOON, async_reader_ready(i.b) == 9));
-    sleep_ms(20);
+    WANT(pool_asleep(i.pool, 2));
     in_child(again, &i);
     use_idle(&i);
 }

@@ -153,6 +153,21 @@ bool thread_asleep(thread *t)
     return looks == 4;
 }
 
+/* Two looks that agree: parks and wakes only grow, so nobody came or went between them. */
+static bool sleepers_are(async_pool *pool, unsigned threads)
+{
+    async_pool_stats first, second;
+    if (async_pool_counts(pool, &first) != ASYNC_OK) { return false; }
+    if (async_pool_counts(pool, &second) != ASYNC_OK) { return false; }
+    return first.parks == second.parks && first.wakes == second.wakes &&
+           first.parks - first.wakes == threads;
+}
+
+bool pool_asleep(async_pool *pool, unsigned threads)
+{
+    return UNTIL(SOON, sleepers_are(pool, threads));
+}
+
 void gate_pass(gate *g)
 {
     atomic_fetch_add(&g->waiting, 1);

@@ -67,6 +67,11 @@ void thread_join(thread *t);
  * within SOON. What it sleeps in is for the caller to know: its body must do nothing else. */
 bool thread_asleep(thread *t);
 
+/* Waits until `threads` of the pool's workers sleep for want of work, with nothing left in their
+ * hands; whether they do within SOON. A pool's making returns while its threads still start, and a
+ * sanitizer's allocator that such a thread is in at a fork stays locked in the child. */
+bool pool_asleep(async_pool *pool, unsigned threads);
+
 /* A gate is shut when zeroed. Passing waits until it is open. */
 typedef struct gate {
     atomic_uint waiting; /* threads that arrived, also those that have passed */
