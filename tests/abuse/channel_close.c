@@ -241,10 +241,16 @@ static void race_close(void *arg, unsigned index)
     }
 }
 
+#ifdef ABUSE_SANITIZED
+#define RACES 8000
+#else
+#define RACES 1000000
+#endif
+
 static void a_write_races_close(void)
 {
     uint64_t items = 0;
-    for (uint64_t round = 0, rounds = abuse_rounds(8000); round < rounds; round += BATCH) {
+    for (uint64_t round = 0, rounds = abuse_rounds(RACES); round < rounds; round += BATCH) {
         squad s;
         walk_make(abuse_seed(), (unsigned)round, true);
         squad_start(&s, WALKERS + 2, race_close, NULL);
@@ -401,7 +407,7 @@ static void the_last_reader_leaves(void) { walk_dropping(16000); }
 static const watched rows[] = {
     {"F1_close_while_readers_are_parked", close_while_readers_are_parked, ABUSE_SECONDS, 0, NULL},
     {"F2_close_while_writers_are_parked", close_while_writers_are_parked, ABUSE_SECONDS, 0, NULL},
-    {"F3_a_write_races_close", a_write_races_close, ABUSE_SECONDS, 0, NULL},
+    {"F3_a_write_races_close", a_write_races_close, 3 * ABUSE_SECONDS, 0, NULL},
     {"F5_two_close_at_once", two_close_at_once, ABUSE_SECONDS, 0, NULL},
     {"F7_the_last_handle_is_dropped_beside_a_blocked_call",
      the_last_handle_is_dropped_beside_a_blocked_call, ABUSE_SECONDS, 0, NULL},

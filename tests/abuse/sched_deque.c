@@ -87,7 +87,7 @@ static void count_up(robbery *r, uint64_t own)
 static void one_item(void)
 {
     static robbery r;
-    uint64_t       own = 0, jobs = row_number(SANITIZED ? 500000 : 2000000);
+    uint64_t       own = 0, jobs = row_number(SANITIZED ? 500000 : 10000000);
     dice           d = {row_seed()};
     rob(&r, jobs, 2);
     for (uint64_t n = 0; n < jobs; n++) {
@@ -215,7 +215,7 @@ static void steal_from_the_finished(void)
 }
 
 static const row rows[] = {
-    {"F23", "one job, its owner against two thieves: exactly one wins", one_item, 0},
+    {"F23", "one job, its owner against two thieves: exactly one wins", one_item, 120},
     {"F24", "the array doubles while thieves are at it", growing, 0},
     {"F25", "taking from a fresh deque: empty, no index moves", fresh_and_empty, 0},
     {"F26", "a thief in its own deque", steal_from_own, 0},

@@ -25,6 +25,7 @@ endfunction()
 
 abuse_rows(sched_deque support_async_objects)
 abuse_stepped(sched_windows)
+target_sources(abuse_sched_windows PRIVATE pulse.c)
 abuse_rows(sched_tasks support_async)
 abuse_rows(sched_graph support_async)
 abuse_rows(sched_wake support_async_objects -Wl,--wrap=os_futex_wake,--wrap=pool_look_after)

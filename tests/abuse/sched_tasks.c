@@ -63,7 +63,7 @@ static int grow_tree(const void *in, void *out, void *context)
 static void random_tree(void)
 {
     static const unsigned workers[] = {0, 1, 2, 4};
-    uint64_t              size = row_number(SANITIZED ? 30000 : 500000) / 4 + 1;
+    uint64_t              size = row_number(SANITIZED ? 30000 : 10000000) / 4 + 1;
     for (unsigned i = 0; i < 4; i++) {
         tree          t = {.size = size, .seed = row_seed() + i};
         async_reader *end;

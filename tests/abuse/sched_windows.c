@@ -5,6 +5,7 @@
 #include "deque.h"
 #include "pipeline.h"
 #include "pool.h"
+#include "pulse.h"
 #include "steps.h"
 
 #include <string.h>
@@ -12,9 +13,10 @@
 #define CLIENT       1
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* A thing that must happen at once happens within this, on a machine that is busy otherwise: what
- * was lost never happens. */
-#define AT_ONCE_MS 1000
+/* A thing that must happen at once happens within this; where the machine is busy otherwise, as
+ * late as it lets threads run at all, but never later than the second. What was lost never does. */
+#define AT_ONCE_MS      100
+#define AT_ONCE_LATE_MS 1000
 
 /* ── F24 ─────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -123,6 +125,16 @@ static const char *const pusher_sites[] = {
 
 static uint64_t worst_ms;
 
+#define HANDS 8 /* that a wake-up goes through, each as late as the machine is */
+
+static void windows_say(unsigned both, unsigned meetings)
+{
+    row_says("%u of %u meetings with both standing; at most %llu ms; the machine was late by %llu",
+             both, meetings, (unsigned long long)worst_ms,
+             (unsigned long long)pulse_most_late_ms());
+    ROW_CHECK(both > 0);
+}
+
 /* Lets the two go on, either first. */
 static void go_both(unsigned one, unsigned two)
 {
@@ -134,15 +146,17 @@ static void go_both(unsigned one, unsigned two)
 static void wait_at_once(thread *t, const char *worker_site, const char *pusher_site)
 {
     uint64_t start = now_ms();
+    (void)pulse_late_ms();
     if (!thread_join_within(t, SOON)) {
         row_failed(__FILE__, __LINE__, "a wake-up was lost: worker at \"%s\", push at \"%s\"",
                    worker_site, pusher_site);
     }
-    uint64_t took = now_ms() - start;
+    uint64_t took = now_ms() - start, late = pulse_late_ms(), most = AT_ONCE_MS + (HANDS * late);
     if (took > worst_ms) { worst_ms = took; }
-    if (took > AT_ONCE_MS) {
-        row_failed(__FILE__, __LINE__, "%llu ms: worker at \"%s\", push at \"%s\"",
-                   (unsigned long long)took, worker_site, pusher_site);
+    if (took > (most < AT_ONCE_LATE_MS ? most : AT_ONCE_LATE_MS)) {
+        row_failed(__FILE__, __LINE__,
+                   "%llu ms, the machine late by %llu: worker at \"%s\", push at \"%s\"",
+                   (unsigned long long)took, (unsigned long long)late, worker_site, pusher_site);
     }
 }
 
@@ -179,6 +193,7 @@ static void asking_check(const asking *a)
 static void push_from_outside(void)
 {
     step_role(STEP_NEVER);
+    pulse_start();
     async_pool *pool = pool_of(1);
     pool->left_alone = true;
     async_reader *first = TASK(pool, .source = range_of(0, 1000000), .each = each_add_one);
@@ -209,10 +224,8 @@ static void push_from_outside(void)
         asking_check(&one);
         asking_check(&two);
     }
-    row_says("%u of %u meetings with both standing; at most %llu ms", both,
-             (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2),
-             (unsigned long long)worst_ms);
-    ROW_CHECK(both > 0);
+    windows_say(both, (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2));
+    pulse_stop();
     async_reader_release(first);
     async_reader_release(second);
     pool_end(pool);
@@ -242,6 +255,7 @@ static int push_inside(const void *in, void *out, void *context)
 static void push_from_inside(void)
 {
     step_role(STEP_NEVER);
+    pulse_start();
     unsigned both = 0;
     uint64_t rounds = row_number(1);
     for (unsigned at = 0; at < rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2; at++) {
@@ -289,10 +303,8 @@ static void push_from_inside(void)
         async_writer_release(p.writer);
         pool_end(pool);
     }
-    row_says("%u of %u meetings with both standing; at most %llu ms", both,
-             (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2),
-             (unsigned long long)worst_ms);
-    ROW_CHECK(both > 0);
+    pulse_stop();
+    windows_say(both, (unsigned)(rounds * COUNT(worker_sites) * COUNT(pusher_sites) * 2));
 }
 
 /* ── F56 ─────────────────────────────────────────────────────────────────────────────────────── */
@@ -457,6 +469,7 @@ static void end_while_parking(void)
     static const char *const end_sites[] = {NULL, "event_notify: changed", "event_notify: found",
                                             "event_notify: moved"};
     step_role(STEP_NEVER);
+    pulse_start();
     unsigned others = thread_count();
     uint64_t rounds = row_number(1);
     for (unsigned at = 0; at < rounds * COUNT(worker_sites) * COUNT(end_sites) * 3 * 2; at++) {
@@ -487,10 +500,11 @@ static void end_while_parking(void)
         wait_at_once(&e.thread, worker_site, end_site == NULL ? "nowhere" : end_site);
         wait_at_once(&one.thread, worker_site, end_site == NULL ? "nowhere" : end_site);
         ROW_STATUS(e.status, ASYNC_OK);
-        ROW_CHECK(UNTIL(AT_ONCE_MS, thread_count() == others));
+        ROW_CHECK(UNTIL(AT_ONCE_LATE_MS, thread_count() == others));
         async_reader_release(r);
         if (e.how < 0) { pool_end(pool); }
     }
+    pulse_stop();
 }
 
 static const row rows[] = {
