@@ -7,6 +7,7 @@ function(abuse_table file)
     target_link_libraries(${program} PRIVATE ${ARGN} -pthread)
     target_compile_definitions(${program} PRIVATE $<$<BOOL:${ASYNC_DEBUG}>:ABUSE_CHECKED>)
     async_test(abuse ${program} 600 ${program})
+    abuse_observed(${program})
 endfunction()
 
 abuse_table(channel_close support_async)

@@ -21,6 +21,7 @@ function(abuse_rows file)
     add_executable(${program} ${file}.c rows.c observer.c)
     target_link_libraries(${program} PRIVATE ${ARGN} -pthread)
     async_test(abuse ${program} 600 ${program})
+    abuse_observed(${program})
 endfunction()
 
 abuse_rows(sched_deque support_async_objects)
