@@ -113,6 +113,55 @@ static void store_used(unsigned thread)
     store_drop(store);
 }
 
+/* The depot has two places: who finds both taken frees, who finds both empty allocates. */
+static void start_store_of_3(void)
+{
+    start_store();
+    store_retain(store);
+}
+
+static void overflows(unsigned thread)
+{
+    (void)thread;
+    struct block *one = fresh(store), *two = fresh(store);
+    EXPECT(one != two);
+    use(one);
+    use(two);
+    block_release(one, 1);
+    block_release(two, 1);
+    store_drop(store);
+}
+
+/* Each block is released by another thread than the one that made it, and found by any. */
+static SHARED(struct block *) passed_on[2];
+
+static void crosses(unsigned thread)
+{
+    struct block *block = fresh(store);
+    use(block);
+    if (thread < 2) {
+        block = exchange_acq_rel(&passed_on[thread], block);
+        if (block != NULL) { use(block); }
+    }
+    if (block != NULL) { block_release(block, 1); }
+    block = thread == 2 ? fresh(store) : exchange_acq_rel(&passed_on[1 - thread], NULL);
+    if (block != NULL) {
+        use(block);
+        block_release(block, 1);
+    }
+    store_drop(store);
+}
+
+static void collect(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        /* relaxed: alone */
+        struct block *block = load_relaxed(&passed_on[i]);
+        if (block != NULL) { block_release(block, 1); }
+    }
+    EXPECT(model_allocations() == at_start);
+}
+
 static void all_back(void) { EXPECT(model_allocations() == at_start); }
 
 const struct model_shape block_shapes[] = {
@@ -120,5 +169,7 @@ const struct model_shape block_shapes[] = {
     {"block/folds", 2, 0, start, folds, NULL},
     {"block/leaves-and-finds", 3, 0, NULL, leaves_and_finds, NULL},
     {"block/store", 2, 0, start_store, store_used, all_back},
+    {"block/depot-overflows", 3, 0, start_store_of_3, overflows, all_back},
+    {"block/depot-crossed", 3, 0, start_store_of_3, crosses, collect},
     {0},
 };
