@@ -3,12 +3,15 @@
 #include "cases.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +79,9 @@ static int aborts(const void *in, void *out, void *context)
 
 static bool keep_handlers;
 
+#define CULPRIT "the task whose function crashes"
+static uintptr_t *told; /* memory that the parent sees, too: where the task is; or NULL */
+
 /* Never returns: the process ends in the function. */
 static void ends_in(async_each_fn *function, unsigned n)
 {
@@ -87,7 +93,8 @@ static void ends_in(async_each_fn *function, unsigned n)
     /* Not the sanitizer's report. */
     if ((ASAN || TSAN) && !keep_handlers) { signal(SIGSEGV, SIG_DFL); }
     WANT_STATUS(async_pool_create(&pool, n, &options), ASYNC_OK);
-    async_reader *r = TASK(pool, .source = range_of(0, 10), .each = function);
+    async_reader *r = TASK(pool, .source = range_of(0, 10), .each = function, .name = CULPRIT);
+    if (told != NULL) { *told = (uintptr_t)async_reader_task(r); }
     (void)async_reader_read(r, &item, 1, NULL, async_forever());
     watched_failed(__FILE__, __LINE__, "still there");
 }
@@ -135,9 +142,48 @@ static void f53_handlers(void)
     ends_with_handler(aborts, 2, 0, 71); /* abort() unblocks its signal */
 }
 
-/* What a core would show: the thread that faulted, where it stood, and whose it is. */
+/* Reads memory of the stopped child; how much of it there is. */
+static size_t peek(pid_t child, uintptr_t from, void *to, size_t size)
+{
+    struct iovec here = {to, size}, there = {(void *)from, size}; /* NOLINT */
+    ssize_t      got = process_vm_readv(child, &here, 1, &there, 1, 0);
+    return got < 0 ? 0 : (size_t)got;
+}
+
+static uintptr_t stack_pointer(pid_t child, pid_t tid)
+{
+    char      path[64];
+    uintptr_t pointer = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", child, tid);
+    FILE *file = fopen(path, "r"); /* "-1 stack counter": it is in none */
+    WANT(file != NULL && fscanf(file, "%*d %" SCNxPTR, &pointer) == 1);
+    fclose(file);
+    return pointer;
+}
+
+/* The frames of the thread hold a pointer to its task, and the task its name. */
+static void find_task(pid_t child, pid_t tid)
+{
+    uintptr_t words[4096], at = stack_pointer(child, tid) & ~(uintptr_t)7;
+    char      task[1024] = "";
+    bool      held = false;
+    size_t    count = 0;
+    for (size_t part = 0; part < sizeof words / 512; part++) { /* up to where the stack ends */
+        count += peek(child, at + part * 512, &words[part * 512 / sizeof *words], 512);
+        if (count < (part + 1) * 512) { break; }
+    }
+    for (size_t i = 0; i < count / sizeof *words; i++) { held = held || words[i] == *told; }
+    WANT(held);
+    size_t size = peek(child, *told, task, sizeof task);
+    WANT(size > 0 && memmem(task, size, CULPRIT, sizeof CULPRIT) != NULL);
+}
+
+/* What a core would show: the thread that faulted, where it stood, whose it is, and which task it
+ * was at. */
 static void f53_core(void)
 {
+    told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    WANT(told != MAP_FAILED);
     pid_t child = fork();
     WANT(child >= 0);
     if (child == 0) {
@@ -170,6 +216,7 @@ static void f53_core(void)
             fclose(comm);
             WANT(tid != child && strcmp(name, "crashing\n") == 0);
             WANT_EQ((uintptr_t)info.si_addr, nowhere);
+            find_task(child, tid);
             seen = true;
         }
         ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)(status >> 16 == 0 ? by : 0));
