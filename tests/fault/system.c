@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 /* Every call fails in turn; but where the program may end by it, which is most of the trials, only
- * the first few where a trial takes long. Nothing can leak there but from a program that has ended. */
+ * the first few where a trial takes long: nothing leaks from a program that has ended. */
 #if defined(__SANITIZE_ADDRESS__)
 #define MOST_ENDS 12
 #else
