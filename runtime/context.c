@@ -35,8 +35,11 @@ void context_error(struct async_error *error, const struct async_task *task, int
 
 _Noreturn void guard_panic(void)
 {
+    if (context.task == NULL) {
+        panic("an exception, pthread_exit or thread cancellation left a callback or a sink");
+    }
     panic("an exception, pthread_exit or thread cancellation left a function of task \"%s\"",
-          context.task == NULL ? "" : context.task->out.name);
+          context.task->out.name);
 }
 
 /* The personality routine (Itanium C++ ABI, Exception Handling, 2.5) of CLAIM_EXCEPTIONS; named in

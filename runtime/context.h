@@ -64,11 +64,13 @@ bool context_inside(const struct async_pool *pool);
 void context_error(struct async_error *error, const struct async_task *task, int code,
                    uint64_t item);
 
-/* Stands around every call of the user's functions: an exception or pthread_exit that would pass
- * through the runtime ends the program with a message that names the task.
+/* Stands around every call of the user's functions, sinks and callbacks (but discard and release):
+ * an exception or pthread_exit that would pass through the runtime ends the program with a message
+ * that names the task.
  * An exception for which nobody above has a handler would end the program first, where it is thrown
  * and with no name: CLAIM_EXCEPTIONS, in a function that calls those with guards, says that there
- * is one. It is never asked for more: the guard comes first.
+ * is one. It is never asked for more: the guard comes first. A function has one personality
+ * routine, so one that claims has no guard itself, and one with a guard is not inlined into it.
  * A longjmp passes it by unseen; a debug build finds out when the thread calls such a function
  * again from where the guard's frame is gone. */
 struct guard {

@@ -109,14 +109,13 @@ static NEVER_INLINE void drained(struct async_pool *pool)
     pool_release(pool);
 }
 
-size_t direct_read(struct async_task *task, unsigned char *items, size_t count)
+NEVER_INLINE size_t direct_read(struct async_task *task, unsigned char *items, size_t count)
 {
     if (!idle(task, count)) { return 0; }
     if (unlikely(!task_enter(task))) { return 0; }
     uint64_t first;
     size_t   done = 0;
     if (likely(move_cursor(task, count, &first))) {
-        CLAIM_EXCEPTIONS();
         struct strand strand;
         strand.stage[0] = task;
         strand.stages = 1;

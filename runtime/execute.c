@@ -14,6 +14,7 @@
  * Layer: 3 */
 #include "check.h"
 #include "context.h"
+#include "reader.h"
 #include "strand.h"
 #include "trace.h"
 
@@ -213,11 +214,7 @@ static void pass_called_back(struct strand *strand, const struct way *way, struc
             whole.stop = true; /* none of the chunk's items was read */
             break;
         }
-        size_t kept = count;
-        if (reader->post != NULL) {
-            reader->post(items, &kept, reader->post_context);
-            kept = min_size(kept, count);
-        }
+        size_t      kept = reader_after(reader, items, count);
         struct pass chunk = {.in = items, .out = whole.out, .count = kept};
         if (task->emit == NULL) { chunk.out += whole.made * task->out.item_size; }
         if (task_passes(task)) {

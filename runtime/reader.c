@@ -196,7 +196,7 @@ bool reading_cancelled(const struct channel *channel)
 static bool pull_now(struct channel *channel, unsigned char *items, size_t count, size_t *got,
                      async_wait wait, async_status *status)
 {
-    /* relaxed: whom it finds it lets go first */
+    /* relaxed: a look; where others wait the long way may find enough for this one, too */
     if (wait.kind != ASYNC_WAIT_NOW && (count != 1 || load_relaxed(&channel->readers.count) != 0)) {
         return false;
     }
@@ -222,6 +222,7 @@ static size_t pull_directly(struct channel *channel, unsigned char *items, size_
         channel_status(channel) != ASYNC_OK) {
         return 0;
     }
+    CLAIM_EXCEPTIONS(); /* not in direct_read, whose guard has a personality routine of its own */
     return direct_read(task, items, count);
 }
 
@@ -297,14 +298,26 @@ static bool arguments_valid(const struct channel *channel, const void *items, si
            !__builtin_mul_overflow(count, channel->item_size, &bytes);
 }
 
-async_status reader_before(async_reader *reader, size_t count)
+NEVER_INLINE async_status reader_before(async_reader *reader, size_t count)
 {
     if (reader->pre == NULL) { return ASYNC_OK; }
+    GUARD(guard);
     int code = reader->pre(count, reader->pre_context);
+    guard_disarm(&guard);
     if (code == 0) { return ASYNC_OK; }
     /* relaxed: for whoever asks for the error after this call */
     store_relaxed(&reader->pre_code, code);
     return ASYNC_FAILED;
+}
+
+NEVER_INLINE size_t reader_after(async_reader *reader, void *items, size_t count)
+{
+    size_t kept = count;
+    if (reader->post == NULL || count == 0) { return count; }
+    GUARD(guard);
+    reader->post(items, &kept, reader->post_context);
+    guard_disarm(&guard);
+    return min_size(kept, count);
 }
 
 /* The same where it has callbacks. A post callback that drops items does not end the stream: the
@@ -318,12 +331,7 @@ static NEVER_INLINE async_status pull_called_back(struct channel *channel, unsig
     while (status == ASYNC_OK && done < count) {
         size_t part = 0;
         status = pull(channel, items + done * channel->item_size, count - done, &part, wait);
-        if (reader->post != NULL && part > 0) {
-            size_t kept = part;
-            reader->post(items + done * channel->item_size, &kept, reader->post_context);
-            part = min_size(part, kept);
-        }
-        done += part;
+        done += reader_after(reader, items + done * channel->item_size, part);
     }
     *got = done;
     return status;

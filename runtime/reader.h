@@ -33,7 +33,10 @@ bool reading_cancelled(const struct channel *channel);
 /* Something was read: a per-item wait starts anew. */
 void reading_progress(struct reading *reading);
 /* `count` items that were asked for have been taken. */
-void         reading_asked_off(struct reading *reading, size_t count);
+void reading_asked_off(struct reading *reading, size_t count);
+/* The callbacks of a reader, if it has them: before `count` items are read, and what of them is
+ * kept afterwards. */
 async_status reader_before(async_reader *reader, size_t count);
+size_t       reader_after(async_reader *reader, void *items, size_t count);
 
 #endif

@@ -100,12 +100,7 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
             reading_asked_off(&reading, taken);
             /* What was ready before it was asked for is not ready any more. */
             if (task != NULL && part > taken) { demand_unready(task, part - taken); }
-            size_t kept = part;
-            if (reader->post != NULL) {
-                reader->post(to, &kept, reader->post_context);
-                kept = min_size(kept, part);
-            }
-            array->count += kept;
+            array->count += reader_after(reader, to, part);
             reading_progress(&reading);
             continue;
         }
@@ -209,12 +204,12 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
             last_look = status != ASYNC_OK;
             continue;
         }
-        size_t kept = got;
-        if (reader->post != NULL) {
-            reader->post(run.items, &kept, reader->post_context);
-            kept = min_size(kept, got);
+        size_t kept = reader_after(reader, run.items, got);
+        if (kept > 0) {
+            GUARD(guard);
+            sink->code = sink->function(run.items, kept, sink->context);
+            guard_disarm(&guard);
         }
-        if (kept > 0) { sink->code = sink->function(run.items, kept, sink->context); }
         if (run.block != NULL) { block_release(run.block, 1); }
         reading_progress(&reading);
     }

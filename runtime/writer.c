@@ -17,6 +17,7 @@
  * Layer: 3 */
 #include "channel.h"
 #include "check.h"
+#include "context.h"
 #include "fork.h"
 #include "mem.h"
 #include "wait.h"
@@ -105,15 +106,15 @@ bool async_writer_closed(const async_writer *writer)
     return writer == NULL || queue_closed(&channel_of_writer(writer)->queue);
 }
 
-async_status async_writer_set_pre(async_writer *writer, async_pre_write_fn *function, void *context,
-                                  async_pre_write_fn **old, void **old_context)
+async_status async_writer_set_pre(async_writer *writer, async_pre_write_fn *function,
+                                  void *context_of, async_pre_write_fn **old, void **old_context)
 {
     if (writer == NULL) { return ASYNC_INVALID; }
     end_check(writer->magic, WRITER_MAGIC);
     if (old != NULL) { *old = writer->pre; }
     if (old_context != NULL) { *old_context = writer->pre_context; }
     writer->pre = function;
-    writer->pre_context = function != NULL ? context : NULL;
+    writer->pre_context = function != NULL ? context_of : NULL;
     return ASYNC_OK;
 }
 
@@ -263,6 +264,14 @@ static async_status write_all(struct writing *writing, async_wait wait)
     return write_waiting(writing, wait);
 }
 
+static bool pre_agrees(const struct async_writer *writer, void *items, size_t count)
+{
+    GUARD(guard);
+    int code = writer->pre(items, count, writer->pre_context);
+    guard_disarm(&guard);
+    return code == 0;
+}
+
 /* Lets the pre callback see a copy, and writes that. */
 static async_status write_through_pre(struct writing *writing, async_wait wait)
 {
@@ -280,7 +289,7 @@ static async_status write_through_pre(struct writing *writing, async_wait wait)
     memcpy(copy, writing->items, bytes);
     writing->items = copy;
     async_status status = ASYNC_FAILED;
-    if (writer->pre(copy, count, writer->pre_context) == 0) { status = write_all(writing, wait); }
+    if (pre_agrees(writer, copy, count)) { status = write_all(writing, wait); }
     if (writing->block != NULL) { block_release(writing->block, 1); }
     return status;
 }

@@ -18,13 +18,13 @@ typedef struct thrower {
     const char *title;
     unsigned    workers;
     bool        source; /* the source's function, else the task's */
+    uint64_t    item;   /* at which the task's does: the second one is made by the read itself */
 } thrower;
 
 static const thrower throwers[] = {
-    {"a worker, in the task's function", 1, false},
-    {"a worker, in the source's", 1, true},
-    {"a reader, in the task's function", 0, false},
-    {"a reader, in the source's", 0, true},
+    {"a worker, in the task's function", 1, false, 0},  {"a worker, in the source's", 1, true, 0},
+    {"a reader, in the task's function", 0, false, 0},  {"a reader, in the source's", 0, true, 0},
+    {"a read that makes the item itself", 0, false, 1},
 };
 
 static void throws(void)
@@ -37,11 +37,9 @@ static void throws(void)
 
 static int each_throws(const void *in, void *out, void *context)
 {
-    (void)in;
-    (void)out;
-    (void)context;
-    throws();
-    return 0;
+    const thrower *t = context;
+    if (*(const uint64_t *)in == t->item) { throws(); }
+    return each_add_one(in, out, NULL);
 }
 
 static int next_throws(void *items, size_t count, size_t *got, void *context)
@@ -56,13 +54,15 @@ static int next_throws(void *items, size_t count, size_t *got, void *context)
 
 static void run(void *argument)
 {
-    const thrower *t = argument;
-    uint64_t       item;
-    async_pool    *pool = pool_of(t->workers);
-    async_source   source = async_source_from(next_throws, NULL, sizeof item);
-    async_reader  *reader = TASK(pool, .name = "culprit", .each = each_throws,
-                                 .source = t->source ? &source : range_of(0, 10));
-    (void)async_reader_read(reader, &item, 1, NULL, async_forever());
+    thrower      *t = argument;
+    uint64_t      item;
+    async_pool   *pool = pool_of(t->workers);
+    async_source  source = async_source_from(next_throws, NULL, sizeof item);
+    async_reader *reader = TASK(pool, .name = "culprit", .each = each_throws, .context = t,
+                                .source = t->source ? &source : range_of(0, 10));
+    for (unsigned i = 0; i < 2; i++) {
+        (void)async_reader_read(reader, &item, 1, NULL, async_forever());
+    }
     give_up("the exception went nowhere");
 }
 
