@@ -10,8 +10,15 @@
  * the edge that was followed from there, and one count each (but for the first, whose reader the
  * caller has). It enters tasks only to look at their edges: nothing is held up by a trail.
  *
+ * Of several inputs the search looks first at the one that it went up by the last time, then at
+ * those behind it, round to it: those before it had nothing to do, and a wide fan-in would be
+ * walked once for each run.
+ *
  * Where tasks share inputs, each is looked at once in a search: it is marked with the search's
  * number. Another thread's search may overwrite that, and the task be looked at again.
+ *
+ * Orders
+ *   H1 helped_at (release) -> H1 (acquire): the edge's fields, as by G1 and G2 of graph.c.
  * Layer: 3 */
 #include "help.h"
 
@@ -84,6 +91,14 @@ static bool first_visit(struct async_task *task, uint64_t search)
     return true;
 }
 
+/* The edge behind this one, and the first one behind the last; NULL: `from` has come round. */
+static struct edge *edge_behind(struct edge *edge, struct edge *first, const struct edge *from)
+{
+    struct edge *behind = load_acquire(&edge->next); /* G2 <- G1 of graph.c */
+    if (behind == NULL) { behind = first; }
+    return behind == from ? NULL : behind;
+}
+
 /* The task lacks input. The next task upstream of it, with a count, and `step` is on the trail;
  * NULL: there is none, and the count of the step's task is given back. step->edge: where to begin
  * (`next`: behind it). */
@@ -96,24 +111,33 @@ static struct async_task *go_up(struct helping *help, struct help_step step, boo
         task_leave(step.task);
     }
     if (head != NULL) {
-        struct edge *first = load_acquire(&head->inputs), *edge = first; /* G2 <- G1 of graph.c */
+        struct edge *first = load_acquire(&head->inputs), *edge = step.edge; /* G2 <- G1 */
         /* The edges of a task stay while it is not at its end: the same head has the same ones. */
-        /* G2 <- G1 */
-        if (head == step.head) { edge = next ? load_acquire(&step.edge->next) : step.edge; }
+        if (head != step.head) {
+            edge = load_acquire(&head->helped_at); /* H1 <- H1 */
+            if (edge == NULL) { edge = first; }
+            step.from = edge;
+        } else if (next) {
+            edge = edge_behind(edge, first, step.from);
+        }
         if (first != NULL && load_acquire(&first->next) != NULL && *search == 0) { /* G2 <- G1 */
             *search = add_relaxed(&searches, 1) + 1; /* relaxed: a number */
         }
-        for (; found == NULL && edge != NULL; edge = load_acquire(&edge->next)) { /* G2 <- G1 */
+        for (; found == NULL && edge != NULL; edge = edge_behind(edge, first, step.from)) {
             struct async_task *producer = edge->input->task;
             /* relaxed: who misses the end looks in vain */
             if (producer == NULL || load_relaxed(&edge->ended) || !first_visit(producer, *search)) {
                 continue;
             }
-            if (!push(help, (struct help_step){step.task, head, edge})) {
+            if (!push(help, (struct help_step){step.task, head, edge, step.from})) {
                 *result = RUN_STARVED;
                 break;
             }
             channel_retain(&producer->out);
+            /* relaxed: only saves the store */
+            if (*search != 0 && load_relaxed(&head->helped_at) != edge) {
+                store_release(&head->helped_at, edge); /* H1 -> H1 */
+            }
             found = producer;
         }
         task_leave(head);

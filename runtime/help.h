@@ -11,7 +11,8 @@
 struct help_step {
     struct async_task *task;
     struct async_task *head; /* that draws for it, and has the edge; compared only */
-    struct edge       *edge; /* may be followed by who is inside the head */
+    struct edge       *edge; /* these may be followed by who is inside the head */
+    struct edge       *from; /* the first that was looked at; the rest follow, round to it */
 };
 
 /* One thread's search for something to run, from look to look. */

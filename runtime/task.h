@@ -88,12 +88,13 @@ struct async_task {
     shared_u32         demand_min_version;
     uint64_t           visited; /* by the walk of this number; under the graph lock */
     /* this and the next two: of the walk that is going on; under the graph lock */
-    struct async_task *walk_next;
-    struct edge       *walk_edge;
-    size_t             walk_max;
-    shared_u64         helped;                      /* by the search of this number (help.c) */
-    struct async_task *prev_in_pool, *next_in_pool; /* under the pool's mutex */
-    bool               listed;
+    struct async_task    *walk_next;
+    struct edge          *walk_edge;
+    size_t                walk_max;
+    shared_u64            helped;    /* by the search of this number (help.c) */
+    SHARED(struct edge *) helped_at; /* where the last search went up from here; NULL: nowhere */
+    struct async_task    *prev_in_pool, *next_in_pool; /* under the pool's mutex */
+    bool                  listed;
 
     /* Life: read by every run, and for each chunk, and written seldom. */
     shared_u32 stop;       /* async_status; OK: live */

@@ -2,7 +2,8 @@
  * looked for work began at the end of a long chain for each run: the time of both grew with the
  * square of the tasks. Of diamonds on top of each other each path was walked by itself, and their
  * number doubles with each: 40 of them took for ever. A demand went up through tasks with two
- * inputs by recursion, and overran a small stack.
+ * inputs by recursion, and overran a small stack. Where the consumer of a wide fan-in takes less at
+ * a time than an input gives, each search for work began at its first input again.
  *
  * The work is counted, not timed: the hook is called at each of the runtime's operations on shared
  * memory. A graph of four times as many tasks may take six times as many. */
@@ -60,10 +61,11 @@ static void read_all(async_reader *reader, size_t items, uint64_t passed)
     async_reader_release(reader);
 }
 
-static void fan_in(async_pool *pool, unsigned width, async_order order)
+static void fan_in(async_pool *pool, unsigned width, async_order order, size_t chunk)
 {
     async_reader *first = TASK(pool, .source = range_of(0, 3), .each = each_add_one);
-    async_reader *all = TASK(pool, .input = first, .each = each_add_one, .order = order);
+    async_reader *all = TASK(pool, .input = first, .each = each_add_one, .order = order,
+                             .max_chunksize = chunk);
     async_reader_release(first);
     for (uint64_t i = 1; i < width; i++) {
         add_input(all, TASK(pool, .source = range_of(3 * i, 3), .each = each_add_one));
@@ -71,9 +73,12 @@ static void fan_in(async_pool *pool, unsigned width, async_order order)
     read_all(all, 3 * (size_t)width, 2);
 }
 
-static void wide(async_pool *pool, unsigned width) { fan_in(pool, width, ASYNC_UNORDERED); }
+static void wide(async_pool *pool, unsigned width) { fan_in(pool, width, ASYNC_UNORDERED, 0); }
 
-static void ordered(async_pool *pool, unsigned width) { fan_in(pool, width, ASYNC_ORDERED); }
+/* Its chunks are less than what an input gives: a search for each begins at the consumer. */
+static void chunked(async_pool *pool, unsigned width) { fan_in(pool, width, ASYNC_UNORDERED, 2); }
+
+static void ordered(async_pool *pool, unsigned width) { fan_in(pool, width, ASYNC_ORDERED, 0); }
 
 static void chain(async_pool *pool, unsigned depth)
 {
@@ -151,6 +156,7 @@ static void *try_them(void *nothing)
         {"chain", chain, 200},
         {"fan-in", wide, 200},
         {"ordered fan-in", ordered, 200},
+        {"fan-in of small chunks", chunked, 200},
         {"chain of tasks with two inputs", forks, 200},
         {"diamonds", diamonds, 40},
     };
