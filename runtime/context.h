@@ -35,6 +35,8 @@ struct context {
     uint16_t           draw_waited; /* async_trace_wait of the last draw that was recorded */
     struct trace_run  *traced;      /* the innermost run that is recorded (trace.c) */
     struct trace_lane *lane;        /* that it holds, being no worker of the lane's pool */
+    bool               telling;     /* an edge: pokes are put off (demand.c) */
+    struct async_task *poked;       /* those that were */
     int                code;        /* of the message */
     bool               has_message;
     char               message[sizeof(((async_error *)0)->message)];

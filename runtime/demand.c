@@ -18,9 +18,12 @@
  *      `asked` is relaxed.
  *   Q4 queued, set (acq_rel) <-> Q5 in worker.c, cleared (acq_rel): who finds it set has its change
  *      seen by the worker that clears it before looking.
+ *   Q7 poker, cleared (release) -> Q7, taken (acquire): the task is in nobody's list, and its link
+ *      is free.
  *   Q6 size, look (seq_cst) <- S4 of pool.c: the backlog is raised (Q3) before the look, the size
  *      is set before the look at the backlogs: one of the two sees the other.
  * Layer: 3 */
+#include "context.h"
 #include "pool.h"
 #include "strand.h"
 
@@ -35,6 +38,38 @@ size_t task_chunk(const struct async_task *task)
     return max_size(1, STREAM_BYTES / max_size(task->input_size, task->out.item_size));
 }
 
+/* Has whoever waits for the task's output look again. Where that is an edge, it is told and pokes
+ * whoever waits for the next task's output, and so on, along a chain of any length: so a poke by
+ * who tells an edge is put off until that one is told, and the stack does not grow. One that
+ * another thread has put off is not waited for: that thread may stand still. */
+static void poke(struct async_task *task)
+{
+    const struct context *poker = NULL;
+    if (unlikely(context.telling)) {
+        if (cas_acquire(&task->poker, &poker, &context)) { /* Q7 <- Q7 */
+            channel_retain(&task->out);
+            task->next_poked = context.poked;
+            context.poked = task;
+            return;
+        }
+        if (poker == &context) { return; } /* it is in the list */
+    }
+    channel_poke(&task->out);
+}
+
+void demand_poke_put_off(void)
+{
+    struct async_task *task;
+    while ((task = context.poked) != NULL) {
+        context.poked = task->next_poked;
+        store_release(&task->poker, NULL); /* Q7 -> Q7 */
+        channel_poke(&task->out);
+        context.telling = false; /* a callback of its owner's may come, and stay */
+        channel_release(&task->out);
+        context.telling = true;
+    }
+}
+
 void task_runnable(struct async_task *task)
 {
     struct async_pool *pool = task->pool;
@@ -45,7 +80,7 @@ void task_runnable(struct async_task *task)
         }
         if (likely(!pool->readers_help && load_seq_cst(&pool->size) != 0)) { return; } /* Q6 */
     }
-    channel_poke(&task->out); /* who waits downstream runs it */
+    poke(task); /* who waits downstream runs it */
 }
 
 void demand_ask_edge(struct edge *edge, size_t count, bool stream)

@@ -163,6 +163,7 @@ static void restore(struct async_task *task)
     /* Whoever asks a cancelled one for anything finds it so, and carries out its end. */
     store_relaxed(&task->missing, busy ? 0 : -(int64_t)channel_available(&task->out));
     store_relaxed(&task->told, NULL);
+    if (load_relaxed(&task->poker) != &context) { store_relaxed(&task->poker, NULL); }
     store_relaxed(&task->taken_back, 0);
     task->ready = task->last_ready = task->askable = task->last_askable = NULL;
     task->askables = task->plain = 0;

@@ -125,7 +125,9 @@ static void edge_told(struct waiter *waiter)
     struct edge       *edge = container_of(waiter, struct edge, waiter);
     struct async_task *runner = edge->runner, *consumer = edge->consumer;
     struct channel    *input = edge->input;
+    bool               telling = context.telling;
     store_release(&edge->armed, false); /* A2 -> A1: from here on it may be armed anew */
+    context.telling = true;
     graph_list_edge(edge);
     task_runnable(runner);
     /* It was armed for a strand that ends further down, and draws for its own output now. */
@@ -133,7 +135,10 @@ static void edge_told(struct waiter *waiter)
     if (unlikely(runner != consumer && load_seq_cst(&consumer->backlog) > 0)) {
         task_runnable(consumer);
     }
+    if (!telling) { demand_poke_put_off(); }
+    context.telling = false;
     channel_release(&runner->out);
+    context.telling = telling;
     waitlist_serve(&input->readers); /* the task may take nothing: who is behind it looks too */
 }
 

@@ -27,6 +27,7 @@
 
 #define ORIGINS 8 /* channels that the input of one run may come from */
 
+struct context;
 struct order;
 
 struct origin {
@@ -119,6 +120,10 @@ struct async_task {
     shared_u32         queued;   /* a job for it is in a deque or in the injector */
     shared_bool        waits;    /* the edge of its only input was armed since draw_forget */
     struct async_task *next_job; /* in the pool's overflow: whose job it is */
+    /* NULL: nobody. Else the context of the thread that has put its poke off, and whose list the
+     * task is in (demand.c). */
+    SHARED(const struct context *) poker;
+    struct async_task             *next_poked;
 
     /* Claims and draws: written by whoever starts a run. */
     alignas(FALSE_SHARING) shared_i64 backlog; /* scheduled and not yet claimed */
@@ -254,6 +259,8 @@ void demand_unready(struct async_task *task, size_t count);
 /* it made more than was planned: less of the backlog is needed */
 void demand_trim(struct async_task *task);
 void demand_schedule(struct async_task *task);
+/* Makes the pokes that this thread has put off while it told an edge; context.telling is set. */
+void demand_poke_put_off(void);
 void demand_ask_edge(struct edge *edge, size_t count, bool stream);
 /* Of count items that were taken those that had been asked for; the others are missing again: they
  * came in another input's stead, and were somebody else's to take. */
