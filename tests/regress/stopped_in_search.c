@@ -7,6 +7,7 @@
 #include "pipeline.h"
 #include "pool.h"
 #include "step.h"
+#include "workers.h"
 
 #include <string.h>
 
@@ -40,14 +41,13 @@ static void play(void)
                                .max_chunksize = 1);
     pool->left_alone = true; /* or who waits for the pool's work would have a worker woken */
     stand = (gate){0};
-    if (!pool_asleep(pool, 2)) { give_up("the workers do not sleep"); }
+    workers_sleep(pool, 2);
     if (async_reader_read(first, &item, 1, NULL, async_forever()) != ASYNC_OK) {
         give_up("no item");
     }
     gate_arrived(&stand, 1);
     for (uint64_t i = 0; i < READS; i++) {
-        if (!pool_asleep(pool, 1)) { give_up("the other worker does not sleep"); }
-        if (atomic_load(&pool->searching) != 1) { give_up("nobody is counted as searching"); }
+        workers_sleep(pool, 1);
         sleep_ms(1); /* longer than a search takes */
         async_status status = async_reader_read(other, &item, 1, NULL, async_within_ms(SOON));
         if (status != ASYNC_OK || item != i + 1) {

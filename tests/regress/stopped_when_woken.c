@@ -8,6 +8,7 @@
 #include "pipeline.h"
 #include "pool.h"
 #include "step.h"
+#include "workers.h"
 
 #include <string.h>
 
@@ -36,14 +37,8 @@ static async_pool *sleeping_pool(unsigned workers)
     async_pool *pool = pool_of(workers);
     atomic_store(&stood, 0);
     stands[0] = stands[1] = (gate){0};
-    if (!pool_asleep(pool, workers)) { give_up("the workers do not sleep"); }
+    workers_sleep(pool, workers);
     return pool;
-}
-
-/* Whoever pushes relies on the worker that searches, however long that takes. */
-static void rely_on_searcher(async_pool *pool)
-{
-    atomic_store(&pool->search_began, now_ns() + UINT64_C(60000000000));
 }
 
 static void read_one(async_reader *reader, bool timed, const char *what)
@@ -64,8 +59,8 @@ static void job_is_looked_after(bool timed)
     atomic_store(&armed, true);
     read_one(reader, timed, "was woken for it");
     gate_arrived(&stands[0], 1);
-    if (!pool_asleep(pool, 1)) { give_up("the other worker does not sleep"); }
-    rely_on_searcher(pool);
+    workers_sleep(pool, 1);
+    workers_rely_on_search(pool);
     read_one(reader, timed, "searches");
     gate_open(&stands[0]);
     async_reader_release(reader);
@@ -84,13 +79,17 @@ static void search_is_passed_on(void)
     async_reader *two = TASK(pool, .source = range_of(0, 1), .each = each_add_one, .context = &p);
     read_one(first, false, "nobody stopped");
     gate_arrived(&stands[0], 1);
-    if (!pool_asleep(pool, 2)) { give_up("the two others do not sleep"); }
+    workers_sleep(pool, 2);
     sleep_ms(1); /* longer than a search takes */
     atomic_store(&armed, true);
     (void)async_reader_read(one, &item, 1, NULL, async_now());
     gate_arrived(&stands[1], 1);
-    if (!pool_asleep(pool, 1)) { give_up("the third worker does not sleep"); }
-    rely_on_searcher(pool);
+    /* The third sleeps; or was about to when the second was woken, and has taken the job. */
+    if (!UNTIL(SOON,
+               atomic_load(&together.waiting) == 1 || atomic_load(&pool->idle.waiters) == 1)) {
+        give_up("the third worker neither sleeps nor works");
+    }
+    workers_rely_on_search(pool);
     (void)async_reader_read(two, &item, 1, NULL, async_now());
     gate_open(&stands[1]);
     gate_arrived(&together, 2);

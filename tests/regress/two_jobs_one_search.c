@@ -8,6 +8,7 @@
 #include "pipeline.h"
 #include "pool.h"
 #include "step.h"
+#include "workers.h"
 
 #include <string.h>
 
@@ -54,15 +55,13 @@ static void play(void)
     async_reader *two = TASK(pool, .source = range_of(0, 1), .each = each_add_one, .context = &p);
     pool->left_alone = true; /* or who waits for the pool's work would have a worker woken */
     stand = (gate){0};
-    if (!pool_asleep(pool, 2)) { give_up("the workers do not sleep"); }
+    workers_sleep(pool, 2);
     if (async_reader_read(first, &item, 1, NULL, async_forever()) != ASYNC_OK) {
         give_up("no item");
     }
     gate_arrived(&stand, 1);
-    if (!pool_asleep(pool, 1)) { give_up("the other worker does not sleep"); }
-    if (atomic_load(&pool->searching) != 1) { give_up("nobody is counted as searching"); }
-    /* However long all this took: the search has begun just now. */
-    atomic_store(&pool->search_began, now_ns() + UINT64_C(60000000000));
+    workers_sleep(pool, 1);
+    workers_rely_on_search(pool);
     push(one);
     push(two);
     gate_open(&stand);
