@@ -171,6 +171,32 @@ static enum run_result draw_next(struct strand *strand, size_t want)
     return RUN_DONE;
 }
 
+/* A strand comes apart where somebody reads from its middle, and then two ends draw by the same
+ * head, while runs of the whole strand are still under way. Who finds the turn taken relies on its
+ * holder, which looks again for its own end; who finds the head's edge armed relies on being told,
+ * as the end that it was armed for is. So a run of the whole strand announces the tasks that may be
+ * ends now, where somebody came by while it had the turn; and where it drew nothing, its own end,
+ * whose next run will have another head. It sees that the strand has come apart: the other end took
+ * the turn, or left its mark, after that. */
+static bool come_apart(const struct strand *strand)
+{
+    for (unsigned i = 1; i < strand->stages; i++) {
+        if (load_seq_cst(&strand->stage[i]->exposed)) { return true; } /* G6 of graph.c */
+    }
+    return false;
+}
+
+static void announce_middle(struct strand *strand)
+{
+    for (unsigned i = 1; i < strand->stages; i++) {
+        struct async_task *task = strand->stage[i];
+        /* G6, Q3 of demand.c */
+        if (load_seq_cst(&task->exposed) && load_seq_cst(&task->backlog) > 0) {
+            task_runnable(task);
+        }
+    }
+}
+
 NEVER_INLINE enum run_result strand_draw(struct strand *strand, struct run_options options)
 {
     struct async_task *end = strand->stage[0], *head = strand->stage[strand->stages - 1];
@@ -183,6 +209,7 @@ NEVER_INLINE enum run_result strand_draw(struct strand *strand, struct run_optio
 
     if (!turn_take(&head->turn)) {
         store_relaxed(&end->waited_for, ASYNC_TRACE_TURN); /* relaxed: a statistic */
+        if (unlikely(come_apart(strand))) { task_runnable(end); }
         return RUN_BUSY;
     }
     enum run_result result = RUN_NOTHING;
@@ -204,6 +231,8 @@ NEVER_INLINE enum run_result strand_draw(struct strand *strand, struct run_optio
             strand->numbered = true;
         }
     }
-    if (turn_give(&head->turn) && result != RUN_DONE) { task_runnable(end); }
+    bool again = turn_give(&head->turn);
+    if (again) { announce_middle(strand); }
+    if (result != RUN_DONE && (again || come_apart(strand))) { task_runnable(end); }
     return result;
 }

@@ -182,6 +182,8 @@ static void meet(struct async_task *head, struct edge *edge)
         head->plain++;
         return;
     }
+    /* relaxed: under the turn. What was taken back while it was the only one is in no sum. */
+    if (head->askables == 0 && head->asked_edges == 0) { store_relaxed(&head->taken_back, 0); }
     head->askables++;
     /* relaxed: of the time when it was the only one */
     head->asked_edges += load_relaxed(&edge->asked);
@@ -249,7 +251,7 @@ static void arm(struct edge *edge, struct async_task *end, size_t need)
     struct waitlist *list = &edge->input->readers;
     if (load_acquire(&edge->armed)) { /* A1 <- A2 */
         if (edge->waiter.need == need && edge->runner == end) { return; }
-        edge_disarm(edge);
+        edge_disarm(edge, end);
     }
     edge->waiter.need = need;
     edge->runner = end;
@@ -354,13 +356,15 @@ static enum run_result draw_one(struct strand *strand, struct edge *edge, size_t
     }
     bool ended = load_relaxed(&edge->ended); /* relaxed: under the turn */
     if (head->stash.count >= need || ended) {
-        if (unlikely(load_relaxed(&edge->armed))) { edge_disarm(edge); } /* relaxed: as above */
+        /* relaxed: as above */
+        if (unlikely(load_relaxed(&edge->armed))) { edge_disarm(edge, end); }
         return draw_stash(strand, want, backlog, head->stash.count < need);
     }
     if (options.arm) {
         arm(edge, end, need - head->stash.count);
-        store_seq_cst(&end->waits, true);                            /* A5 <-> A5 */
-        if (load_seq_cst(&end->backlog) <= 0) { edge_disarm(edge); } /* A5: cut meanwhile */
+        store_seq_cst(&end->waits, true); /* A5 <-> A5 */
+        /* A5: cut meanwhile */
+        if (load_seq_cst(&end->backlog) <= 0) { edge_disarm(edge, end); }
     }
     /* input that has come meanwhile has told the edge, which makes the task runnable */
     return RUN_INPUT;
@@ -495,10 +499,15 @@ void draw_forget(struct async_task *end)
             /* relaxed: under the turn. G2 */
             if (edge != NULL && load_acquire(&edge->next) == NULL && load_relaxed(&edge->armed) &&
                 edge->runner == end) {
-                edge_disarm(edge);
+                edge_disarm(edge, end);
             }
         }
-        if (turn_give(&head->turn) || !idle) { task_runnable(end); }
+        if (turn_give(&head->turn)) {
+            task_runnable(end);
+            graph_announce(head, end);
+        } else if (!idle) {
+            task_runnable(end);
+        }
     }
     task_leave(head);
 }

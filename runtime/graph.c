@@ -142,11 +142,14 @@ static void edge_told(struct waiter *waiter)
     waitlist_serve(&input->readers); /* the task may take nothing: who is behind it looks too */
 }
 
-void edge_disarm(struct edge *edge)
+void edge_disarm(struct edge *edge, const struct async_task *by)
 {
     if (waitlist_remove(&edge->input->readers, &edge->waiter)) {
+        struct async_task *runner = edge->runner;
         store_relaxed(&edge->armed, false); /* relaxed: the caller's own until it is armed again */
-        channel_release(&edge->runner->out);
+        /* The end of a strand that has come apart since: it will not be told now. */
+        if (unlikely(by != NULL && runner != by)) { task_runnable(runner); }
+        channel_release(&runner->out);
     }
 }
 
@@ -160,6 +163,23 @@ void graph_nudge(struct async_task *task)
     if (end == NULL) { return; }
     task_runnable(end);
     channel_release(&end->out);
+}
+
+void graph_announce(struct async_task *head, const struct async_task *but)
+{
+    struct async_task *found[FUSE_MAX];
+    unsigned           count = 0;
+    graph_lock();
+    for (struct async_task *at = head; at != NULL && count < FUSE_MAX; at = at->fused_consumer) {
+        if (at == but || load_seq_cst(&at->backlog) <= 0) { continue; } /* Q3 of demand.c */
+        channel_retain(&at->out);
+        found[count++] = at;
+    }
+    graph_unlock();
+    while (count-- > 0) {
+        task_runnable(found[count]);
+        channel_release(&found[count]->out);
+    }
 }
 
 /* Under the lock: the largest min_count of the task and of all upstream of it, if it is known. */
@@ -343,7 +363,7 @@ void graph_let_go(struct async_task *task)
     stop_all(unwanted);
     while (edge != NULL) {
         struct edge *next = load_relaxed(&edge->next); /* relaxed: no longer shared */
-        edge_disarm(edge);
+        edge_disarm(edge, NULL);
         int64_t asked = load_relaxed(&edge->asked); /* relaxed: no longer shared */
         if (asked > 0 && edge->input->task != NULL) {
             demand_withdraw(edge->input->task, (size_t)asked);

@@ -98,9 +98,11 @@ void draw_positions(struct strand *strand, const uint64_t *first);
 enum run_result draw_inputs(struct strand *strand, size_t want, size_t backlog,
                             struct run_options options);
 /* Nothing is scheduled any more: its edge waits no longer, and nobody behind it. */
-void   draw_forget(struct async_task *end);
-void   draw_let_go(struct async_task *task); /* the stash, at the end */
-void   edge_disarm(struct edge *edge);       /* graph.c; when it returns the waiter is free */
+void draw_forget(struct async_task *end);
+void draw_let_go(struct async_task *task); /* the stash, at the end */
+/* graph.c; when it returns the waiter is free. An end other than `by` that it was armed for is
+ * announced, unless `by` is NULL. */
+void   edge_disarm(struct edge *edge, const struct async_task *by);
 size_t draw_available(const struct async_task *head);
 size_t draw_unasked(const struct async_task *head, size_t backlog);
 

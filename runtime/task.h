@@ -234,6 +234,8 @@ size_t       graph_demand_min(struct async_task *task);
 void         graph_let_go(struct async_task *task); /* of its inputs, at the end */
 /* it has stopped: who runs it as a part of a strand looks */
 void graph_nudge(struct async_task *task);
+/* all that were ever run with this head, but for one, and have a backlog, are looked at */
+void graph_announce(struct async_task *head, const struct async_task *but);
 /* it and all upstream, counted; false: no memory */
 bool graph_collect(struct channel *channel, struct channel ***found, size_t *count);
 void graph_unwanted(struct async_task *task); /* nobody wants it any more, nor what only it wants */
