@@ -89,14 +89,19 @@ void demand_ask_edge(struct edge *edge, size_t count, bool stream)
     if (edge->input->task != NULL) { demand_ask(edge->input->task, count, stream); }
 }
 
-/* Takes what is missing and puts it into the backlog's account; 0: nothing is to be scheduled. */
-static size_t take_missing(struct async_task *task)
+/* Takes what is missing and puts it into the backlog's account; 0: nothing is to be scheduled.
+ * Where unbounded readers ask for a window of chunks again and again, less than a chunk is left
+ * until they do; but not `all`, of somebody who asks once, and not where the window is one chunk,
+ * after which they could not ask again. */
+static size_t take_missing(struct async_task *task, bool all)
 {
     int64_t missing = load_seq_cst(&task->missing); /* Q1 */
     for (;;) {
         if (missing <= 0 || !task_live(task)) { return 0; }
         size_t count = (size_t)missing;
-        if (load_relaxed(&task->streams) != 0) { /* relaxed: only the sizes depend on it */
+        /* relaxed (both): only the sizes depend on it */
+        if (!all && load_relaxed(&task->streams) != 0 && load_relaxed(&task->limited) &&
+            pool_window(task->pool) > 1) {
             size_t chunk = task_chunk(task);
             /* full chunks: more will be wanted */
             if (chunk != SIZE_MAX) { count = count / chunk * chunk; }
@@ -139,12 +144,13 @@ static struct async_task *ask_inputs(struct async_task *head, size_t count, bool
     return producer;
 }
 
-void demand_schedule(struct async_task *task)
+/* `all`: also what is less than a chunk. */
+static void schedule(struct async_task *task, bool all)
 {
     struct scheduled scheduled[WALK];
     unsigned         walked = 0;
     while (task != NULL && load_seq_cst(&task->missing) > 0 && task_enter(task)) { /* Q1 */
-        size_t count = take_missing(task);
+        size_t count = take_missing(task, all);
         if (count == 0) {
             task_leave(task);
             break;
@@ -154,6 +160,7 @@ void demand_schedule(struct async_task *task)
         if (head != NULL && head->source.kind == ASYNC_SOURCE_NONE) {
             bool stream = load_relaxed(&task->limited); /* relaxed: as in task_chunk */
             next = ask_inputs(head, count, stream);
+            all = !stream;
         }
         add_seq_cst(&task->backlog, (int64_t)count); /* Q3 */
         /* a long chain: the later ones are announced first, and look again when input comes */
@@ -168,13 +175,15 @@ void demand_schedule(struct async_task *task)
     announce(scheduled, walked); /* producers first */
 }
 
+void demand_schedule(struct async_task *task) { schedule(task, false); }
+
 void demand_ask(struct async_task *task, size_t count, bool stream)
 {
     add_relaxed(&task->asked, (int64_t)count); /* relaxed: a statistic */
     /* relaxed: as in task_chunk */
     if (load_relaxed(&task->limited) != stream) { store_relaxed(&task->limited, stream); }
     add_seq_cst(&task->missing, (int64_t)count); /* Q1 */
-    demand_schedule(task);
+    schedule(task, !stream);
 }
 
 void demand_unready(struct async_task *task, size_t count)
@@ -210,8 +219,8 @@ static struct kept kept_by_withdrawal(struct async_task *task, const struct asyn
     if (workers == 0) { return (struct kept){0, 0}; }
     if (head->source.kind == ASYNC_SOURCE_NONE) { return (struct kept){draw_available(head), 0}; }
     size_t chunk = task_chunk(task), surplus;
-    if (__builtin_mul_overflow(chunk, workers, &surplus) || surplus > INT64_MAX) {
-        surplus = INT64_MAX;
+    if (__builtin_mul_overflow(chunk, workers, &surplus) || surplus > INT64_MAX / 2) {
+        surplus = INT64_MAX / 2;
     }
     return (struct kept){0, surplus};
 }

@@ -206,9 +206,12 @@ static void pass_called_back(struct strand *strand, const struct way *way, struc
         while (o + 1 < strand->origin_count && at >= strand->origins[o].count) {
             at -= strand->origins[o++].count;
         }
+        count = min_size(count, strand->origins[o].count - at); /* of one reader alone */
         struct async_reader *reader = &strand->origins[o].channel->reader;
         unsigned char       *items = strand->input.items + (offset + whole.done) * task->input_size;
-        int code = reader->pre == NULL ? 0 : reader->pre(count, reader->pre_context);
+        /* for_each has called it, once */
+        bool called = reader->pre == NULL || task->hidden;
+        int  code = called ? 0 : reader->pre(count, reader->pre_context);
         if (code != 0) {
             fail(strand, stage, code, strand->position[stage] + way->done + whole.done);
             whole.stop = true; /* none of the chunk's items was read */

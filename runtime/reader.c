@@ -41,7 +41,7 @@ bool reading_begin(struct reading *reading, struct channel *channel, async_wait 
     return true;
 }
 
-static bool late(const struct reading *reading)
+bool reading_late(const struct reading *reading)
 {
     return reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW &&
            os_now_ns() >= reading->deadline;
@@ -51,7 +51,9 @@ static bool late(const struct reading *reading)
  * there is nothing for this thread to do, or the deadline forbids it. */
 static async_status help(struct reading *reading, bool arm)
 {
-    if (reading->task == NULL || !context_may_nest() || late(reading)) { return ASYNC_TIMEOUT; }
+    if (reading->task == NULL || !context_may_nest() || reading_late(reading)) {
+        return ASYNC_TIMEOUT;
+    }
     bool deadline = reading->deadline != OS_NEVER && reading->wait.kind != ASYNC_WAIT_NOW;
     enum run_result result = help_search(&reading->helping,
                                          (struct run_options){.single = deadline, .arm = arm});
@@ -106,12 +108,8 @@ async_status reading_wait(struct reading *reading, size_t need)
     uint32_t     alarms = load_seq_cst(&channel->alarms); /* C7 */
     async_status status = help(reading, false);
     if (status != ASYNC_TIMEOUT) { return status; }
-    if (reading->wait.kind == ASYNC_WAIT_NOW) { return ASYNC_TIMEOUT; }
-    if (unlikely(reading->vain > 0)) {
-        /* who is told at once never sees the deadline pass */
-        if (late(reading)) { return ASYNC_TIMEOUT; }
-        if (reading->vain > VAIN_MOST) { make_way(reading); }
-    }
+    if (reading->wait.kind == ASYNC_WAIT_NOW || reading_late(reading)) { return ASYNC_TIMEOUT; }
+    if (unlikely(reading->vain > VAIN_MOST)) { make_way(reading); }
     struct wanted wanted = {.need = need, .alarms = alarms, .deadline_ns = reading->deadline};
     bool          tried = false;
     if (reading->vain == 0 && wait_look(channel, &wanted, &tried)) {
@@ -246,7 +244,11 @@ static NEVER_INLINE async_status pull_waiting(struct channel *channel, unsigned 
         if (last_look || channel_status(channel) != ASYNC_OK ||
             channel_available(channel) >= enough(&reading, rest) ||
             (reading.task == NULL && channel_available(channel) >= channel->capacity)) {
-            size_t part = channel_read(channel, items + done * channel->item_size, rest, &end);
+            /* With a deadline not more than there is: those who write may keep up for long. */
+            size_t most = reading.deadline == OS_NEVER
+                              ? rest
+                              : min_size(rest, max_size(1, channel_available(channel)));
+            size_t part = channel_read(channel, items + done * channel->item_size, most, &end);
             done += part;
             reading_asked_off(&reading, part);
             if (done == count) {

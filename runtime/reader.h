@@ -30,6 +30,7 @@ void reading_end(struct reading *reading);
 /* Whether what is ready is about to be discarded: the channel, or the task whose output it is, was
  * cancelled itself. */
 bool reading_cancelled(const struct channel *channel);
+bool reading_late(const struct reading *reading); /* its deadline has passed */
 /* Something was read: a per-item wait starts anew. */
 void reading_progress(struct reading *reading);
 /* `count` items that were asked for have been taken. */

@@ -31,7 +31,10 @@ static size_t window_items(const struct channel *channel, size_t *chunk)
                           STREAM_BYTES / max_size(channel->item_size, channel->task->input_size));
     }
     size_t items;
-    if (__builtin_mul_overflow(*chunk, pool_window(channel->task->pool), &items)) { return *chunk; }
+    if (__builtin_mul_overflow(*chunk, pool_window(channel->task->pool), &items) ||
+        items > INT64_MAX / 4) {
+        return *chunk;
+    }
     return items;
 }
 
@@ -101,6 +104,10 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
             /* What was ready before it was asked for is not ready any more. */
             if (task != NULL && part > taken) { demand_unready(task, part - taken); }
             array->count += reader_after(reader, to, part);
+            if (wait.kind == ASYNC_WAIT_UNTIL && reading_late(&reading)) {
+                status = ASYNC_TIMEOUT;
+                break;
+            }
             reading_progress(&reading);
             continue;
         }
@@ -116,9 +123,11 @@ static async_status pull_all(struct channel *channel, async_reader *reader, stru
                 demand_ask(task, more, true);
             }
         }
+        /* What is short of a chunk may not be scheduled before more is asked for. */
+        size_t sure = asked < chunk ? 1 : asked - (chunk - 1);
         size_t need = wait.kind == ASYNC_WAIT_PER_ITEM ? 1
                       : task == NULL                   ? window
-                                                       : max_size(1, window / 2);
+                                                       : max_size(1, min_size(window / 2, sure));
         status = reading_wait(&reading, need);
         last_look = status != ASYNC_OK;
     }
@@ -211,6 +220,10 @@ static async_status for_each_here(async_reader *reader, struct sink *sink, async
             guard_disarm(&guard);
         }
         if (run.block != NULL) { block_release(run.block, 1); }
+        if (wait.kind == ASYNC_WAIT_UNTIL && reading_late(&reading)) {
+            status = ASYNC_TIMEOUT;
+            break;
+        }
         reading_progress(&reading);
     }
     reading_end(&reading);
@@ -258,10 +271,11 @@ async_status async_reader_for_each(async_reader *reader, async_sink_fn *function
     struct sink        sink = {function, context_of, 0};
     struct channel    *channel = channel_of_reader(reader);
     struct async_task *producer = channel->task, *task;
+    async_status       status = reader_before(reader, SIZE_MAX);
+    if (status != ASYNC_OK) { return status; }
     /* P1 */
     if (producer == NULL || load_seq_cst(&producer->pool->closing) != 0 || !task_live(producer)) {
-        async_status status = reader_before(reader, SIZE_MAX);
-        return status == ASYNC_OK ? for_each_here(reader, &sink, wait) : status;
+        return for_each_here(reader, &sink, wait);
     }
     async_task_options options = {.name = channel->name,
                                   .input = reader,
@@ -269,7 +283,7 @@ async_status async_reader_for_each(async_reader *reader, async_sink_fn *function
                                   .emit = call_sink,
                                   .context = &sink,
                                   .max_parallel = 1};
-    async_status       status = pool_add(producer->pool, &task, &options, true);
+    status = pool_add(producer->pool, &task, &options, true);
     if (status == ASYNC_CLOSED) { return for_each_here(reader, &sink, wait); }
     if (status != ASYNC_OK) { return status; }
     /* relaxed: once set it stays. G6 */

@@ -249,7 +249,8 @@ static async_status check_options(const async_task_options *o)
         return ASYNC_INVALID;
     }
     if (o->max_chunksize == ASYNC_CHUNK_AUTO) { return ASYNC_UNSUPPORTED; }
-    if (o->min_count > INT64_MAX / 4 || in > INT64_MAX / 4 || out > INT64_MAX / 4) {
+    if (o->min_count > INT64_MAX / 4 || o->max_chunksize > INT64_MAX / 4 || in > INT64_MAX / 4 ||
+        out > INT64_MAX / 4) {
         return ASYNC_INVALID;
     }
     if (!size_mul(o->min_count, max_size(in, out), &bytes) ||

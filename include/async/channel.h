@@ -169,7 +169,8 @@ ASYNC_API void async_free(void *items);
 
 /* Streams all items through `sink` in bounded memory, in runs of whatever size is at hand, until
  * the end. The sink is a serial stage: it is called by one thread at a time, a worker or the
- * calling thread, and has seen all its items when the call returns.
+ * calling thread, and has seen all its items when the call returns. A pre callback is called once,
+ * before all.
  *
  * Threads: any; several at once share the items.
  * Progress: blocking.
@@ -180,8 +181,9 @@ ASYNC_API async_status async_reader_for_each(async_reader *reader, async_sink_fn
                                              void *context, async_wait wait);
 
 /* Takes up to count items without a copy, as one run; waits until there is at least one, or, at
- * best, count of them. The items stay valid until the view is returned, whatever happens to the
- * channel, the task and the pool. A shorter run than count comes with OK.
+ * best, count of them (a task without a chunk size has memory for all of them at once). The items
+ * stay valid until the view is returned, whatever happens to the channel, the task and the pool. A
+ * shorter run than count comes with OK.
  *
  * Threads: as async_reader_read.
  * Progress: as async_reader_read.
