@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "pool.h"
+#include "strand.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +15,13 @@ THREAD_LOCAL struct context context;
 
 bool context_inside(const struct async_pool *pool)
 {
-    return context.task != NULL && (pool == NULL || context.task->pool == pool);
+    if (context.task == NULL) { return false; }
+    if (pool == NULL || context.task->pool == pool) { return true; }
+    if (context.worker != NULL && context.worker->pool == pool) { return true; }
+    for (const struct inside *at = context.inside; at != NULL; at = at->outer) {
+        if (at->function != NULL && at->function->pool == pool) { return true; }
+    }
+    return false;
 }
 
 void context_error(struct async_error *error, const struct async_task *task, int code,
@@ -74,6 +81,7 @@ bool async_stopping(void)
     if (task == NULL) { return false; }
     /* relaxed (both): a hint, which comes a moment later at worst. What a removed task makes is
      * kept. */
+    if (queue_closed(&context.inside->strand->stage[0]->out.queue)) { return true; }
     return context.run >= load_relaxed(&task->abort_from) && load_relaxed(&task->stop) != ASYNC_END;
 }
 

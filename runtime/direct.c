@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "context.h"
+#include "deadlock.h"
 #include "pool.h"
 #include "strand.h"
 
@@ -41,7 +42,7 @@ static bool idle(const struct async_task *task, size_t count)
            load_relaxed(&task->missing) == 0 && load_relaxed(&task->backlog) == 0 &&
            load_relaxed(&task->streams) == 0 && load_relaxed(&task->asked) == 0 &&
            load_relaxed(&pool->closing) == 0 && load_relaxed(&pool->tracing) == 0 &&
-           context_may_nest();
+           context_may_nest() && (likely(context.inside == NULL) || !deadlock_own(&task->out));
 }
 
 /* Whole or not at all: the end is found by a run. */
@@ -125,7 +126,8 @@ NEVER_INLINE size_t direct_read(struct async_task *task, unsigned char *items, s
         struct place         from, to;
         uint64_t             outer_run = context.run;
         const unsigned char *in = input(task, first, count, &from);
-        unsigned char       *out = task->in_place && in == from.bytes ? from.bytes : to.bytes;
+        bool           reuse = task->in_place && task_works_in_place(task) && in == from.bytes;
+        unsigned char *out = reuse ? from.bytes : to.bytes;
         context.inside = &inside;
         context.task = task;
         context.run = 0;

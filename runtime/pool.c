@@ -216,7 +216,9 @@ async_status async_pool_set_size(async_pool *pool, unsigned workers)
 {
     if (pool == NULL) { return ASYNC_INVALID; }
     if (workers == ASYNC_ALL_CPUS) { workers = os_cpu_count(); }
-    if (workers > MAX_WORKERS) { return ASYNC_INVALID; }
+    if (workers > MAX_WORKERS || (pool->max_threads != 0 && workers > pool->max_threads)) {
+        return ASYNC_INVALID;
+    }
     os_mutex_lock(&pool->mutex);
     if (load_seq_cst(&pool->closing) != 0) { /* P1 */
         os_mutex_unlock(&pool->mutex);

@@ -221,6 +221,10 @@ enum run_result task_run(struct async_task *end, struct run_options options)
     if (result == RUN_DONE) {
         /* Q3: for the others */
         if (load_seq_cst(&end->backlog) > 0 && !limited) { task_runnable(end); }
+        /* a start since then does not want it. relaxed: a run more or less */
+        if (unlikely(strand.traced != 0) && strand.traced != load_relaxed(&end->pool->tracing)) {
+            strand.traced = 0;
+        }
         bool     measure = to_be_timed(end);
         uint64_t start = measure ? os_now_ns() : 0;
         if (strand.count > 0) {

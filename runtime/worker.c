@@ -234,7 +234,10 @@ static enum run_result work_upstream(struct async_task *task, struct run_options
     enum run_result result = RUN_INPUT;
     struct helping  help;
     help_begin(&help, task);
-    while (result == RUN_INPUT && help_search(&help, options) == RUN_DONE) {
+    while (result == RUN_INPUT) {
+        enum run_result above = help_search(&help, options);
+        if (above == RUN_STARVED) { result = RUN_STARVED; }
+        if (above != RUN_DONE) { break; }
         result = task_run(task, options);
     }
     help_end(&help);

@@ -33,7 +33,8 @@ typedef struct async_pool_options {
 } async_pool_options;
 
 typedef enum async_ending {
-    ASYNC_DRAIN, /* what was asked for is run; ready items stay readable */
+    ASYNC_DRAIN, /* what was asked for is run, as far as its input does not come from another pool
+                    yet; ready items stay readable */
     ASYNC_DROP   /* nothing more starts; everything is discarded */
 } async_ending;
 
@@ -91,8 +92,9 @@ ASYNC_API unsigned async_pool_size(const async_pool *pool);
  *
  * Threads: any.
  * Progress: takes a lock; starts threads.
- * Errors: INVALID (NULL), CLOSED (being destroyed), SYSTEM (a thread could not be started: the pool
- *   keeps what it got, and async_pool_size says it), NO_MEMORY.
+ * Errors: INVALID (NULL; more than the option max_threads), CLOSED (being destroyed), SYSTEM (a
+ *   thread could not be started: the pool keeps what it got, and async_pool_size says it),
+ *   NO_MEMORY.
  * Since: 0.1 */
 ASYNC_API ASYNC_CHECKED async_status async_pool_set_size(async_pool *pool, unsigned workers);
 

@@ -146,8 +146,8 @@ ASYNC_API async_status async_task_counts(const async_task *task, async_task_stat
  * Since: 0.1 */
 ASYNC_API async_status async_task_cancel(async_task *task);
 
-/* Inside a task's function: whether nobody wants its results any more (cancelled, removed, failed
- * elsewhere). Outside: false.
+/* Inside a task's function: whether nobody wants its results any more (cancelled, its last reader
+ * gone, failed elsewhere; what a removed task has begun is kept). Outside: false.
  *
  * Threads: any.
  * Progress: wait-free.
