@@ -366,8 +366,10 @@ async_status async_reader_error(const async_reader *reader, async_error *out)
     } else {
         copy_error(out, &channel->task->out_error);
     }
-    if (out->status == ASYNC_OK && context.deadlocked == channel) {
-        out->status = ASYNC_DEADLOCK;
+    /* Inside the function that was refused also where another one's refusal has failed the task
+     * meanwhile. */
+    if (context.deadlocked == channel && (out->status == ASYNC_OK || context.task != NULL)) {
+        *out = (async_error){.status = ASYNC_DEADLOCK};
         snprintf(out->message, sizeof out->message, "%s", context.chain);
     }
     int64_t code = load_relaxed(&reader->pre_code); /* relaxed: of a read that has returned */
