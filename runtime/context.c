@@ -79,9 +79,10 @@ bool async_stopping(void)
 {
     const struct async_task *task = context.task;
     if (task == NULL) { return false; }
+    /* nobody can read what the run makes */
+    if (queue_closed(&context.inside->strand->stage[0]->out.queue)) { return true; }
     /* relaxed (both): a hint, which comes a moment later at worst. What a removed task makes is
      * kept. */
-    if (queue_closed(&context.inside->strand->stage[0]->out.queue)) { return true; }
     return context.run >= load_relaxed(&task->abort_from) && load_relaxed(&task->stop) != ASYNC_END;
 }
 

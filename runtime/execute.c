@@ -209,9 +209,8 @@ static void pass_called_back(struct strand *strand, const struct way *way, struc
         count = min_size(count, strand->origins[o].count - at); /* of one reader alone */
         struct async_reader *reader = &strand->origins[o].channel->reader;
         unsigned char       *items = strand->input.items + (offset + whole.done) * task->input_size;
-        /* for_each has called it, once */
-        bool called = reader->pre == NULL || task->hidden;
-        int  code = called ? 0 : reader->pre(count, reader->pre_context);
+        bool asks = reader->pre != NULL && !task->hidden; /* for_each has called it, once */
+        int  code = asks ? reader->pre(count, reader->pre_context) : 0;
         if (code != 0) {
             fail(strand, stage, code, strand->position[stage] + way->done + whole.done);
             whole.stop = true; /* none of the chunk's items was read */

@@ -3,17 +3,10 @@
  * deep it goes depends on what is left, too.
  *
  * A chain of functions, each of which reads the next one's task and uses a little of the stack. */
+#include "abuse.h"
 #include "pipeline.h"
 
 #include <stdio.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 #define LEVELS 40
 #define STACK  65536
@@ -40,7 +33,7 @@ static int each_reads(const void *in, void *out, void *context)
 
 int main(void)
 {
-#ifdef SANITIZED
+#ifdef ABUSE_SANITIZED
     fprintf(stderr, "skipped: a sanitizer needs more of a stack than %d bytes\n", STACK);
     return 77;
 #endif
